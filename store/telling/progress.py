@@ -12,6 +12,7 @@ from pymongo import UpdateOne
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_writes import write_bulk
+from turnwire.store.sharing.places import Places
 
 Document = dict[str, Any]
 MAX_WRITES = 16
@@ -80,6 +81,7 @@ class ProgressStore:
         self._progress = progress
         self._sessions = sessions
         self._condition = condition or DatabaseCondition()
+        self._places = Places(1)
 
     async def load(self, key: str) -> list[Told]:
         """Return the progress of every unfinished session."""
@@ -87,11 +89,12 @@ class ProgressStore:
         return [_told_of(document) for document in documents]
 
     async def save(self, key: str, told: Sequence[Told]) -> None:
-        """Write the progress of these sessions."""
+        """Write the progress of these sessions. All endpoints together have one bulk under way at a time."""
         for start in range(0, len(told), MAX_WRITES):
             some = told[start : start + MAX_WRITES]
-            await self._update(key, [each for each in some if each.stored])
-            await self._insert(key, [each for each in some if not each.stored])
+            async with self._places.hold(key):
+                await self._update(key, [each for each in some if each.stored])
+                await self._insert(key, [each for each in some if not each.stored])
 
     async def _insert(self, key: str, told: Sequence[Told]) -> None:
         if not told:
@@ -113,7 +116,8 @@ class ProgressStore:
         """Forget these sessions."""
         for start in range(0, len(session_ids), MAX_WRITES):
             ids = [_id_of(key, each) for each in session_ids[start : start + MAX_WRITES]]
-            await self._condition.ask(_UPDATE, self._progress.delete_many({"_id": {"$in": ids}}))
+            async with self._places.hold(key):
+                await self._condition.ask(_UPDATE, self._progress.delete_many({"_id": {"$in": ids}}))
 
     async def clear(self, key: str) -> None:
         """Forget all sessions."""

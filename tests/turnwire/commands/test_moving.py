@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -64,6 +65,16 @@ async def test_what_is_exported_is_imported_elsewhere_as_it_was(start_gateway: S
         assert await here.get(path) == await there.get(path)
     only = await turnwire(there, "export", "--session", "b")
     assert [json.loads(line)["sessionId"] for line in only.stdout.splitlines()] == ["b"]
+
+
+async def test_an_export_that_fails_leaves_the_file_as_it_was(gateway: Gateway, tmp_path: Path) -> None:
+    await gateway.create("a")
+    file = tmp_path / "calls.ndjson"
+    file.write_text("before")
+    result = await turnwire(gateway, "export", str(file), "--session", "a", "--session", "missing")
+    assert result.exit_code == 1
+    assert "missing" in result.output
+    assert (os.listdir(tmp_path), file.read_text()) == (["calls.ndjson"], "before")
 
 
 async def test_what_differs_and_what_is_refused_is_listed_by_its_line(gateway: Gateway) -> None:

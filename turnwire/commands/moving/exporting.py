@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -18,14 +18,31 @@ from turnwire.rest.session_filter import SessionFilter
 
 
 def export(url: str, token: str | None, place: Path, sessions: Sequence[str], filter: SessionFilter) -> int:
-    """Write these sessions, or all that match. Return the number written. `-` is standard output."""
+    """Write these sessions, or all that match. Return the number written. `-` is standard output. A file has its name
+    once it is complete."""
     if str(place) == "-":
         return run(_export(url, token, sys.stdout.buffer, sessions, filter))
     try:
-        with place.open("wb") as file:
+        with _complete(place.resolve()) as file:
             return run(_export(url, token, file, sessions, filter))
     except OSError as error:
         raise fail(f"cannot write {place}: {error.strerror}") from None
+
+
+@contextmanager
+def _complete(place: Path) -> Iterator[IO[bytes]]:
+    """Write a file beside the place, and move it there at the end. A pipe or a device is written as it is."""
+    if place.exists() and not place.is_file():
+        with place.open("wb") as pipe:
+            yield pipe
+        return
+    part = place.with_name(f"{place.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 async def _export(url: str, token: str | None, file: IO[bytes], sessions: Sequence[str], filter: SessionFilter) -> int:
