@@ -127,25 +127,34 @@ class Erasures:
     # Erasing it
 
     async def erase_log(self, erasure: Erasure) -> None:
-        """Remove the events and digests of this life, including late events beyond the head."""
+        """Remove the events and digests of this life, including late events beyond the head. If another gateway has
+        stored more than the note says, the note then says so: events that come still later follow these."""
         session_id = erasure.session_id
-        await self._sweep(self._events, erasure, lambda at: position_key(session_id, at + 1), erasure.head)
+        beyond = await self._sweep(self._events, erasure, lambda at: position_key(session_id, at + 1), erasure.head)
+        if beyond:
+            longer = self._notes.update_one({"_id": erasure.key}, {"$max": {"head": beyond}})
+            await self._condition.ask(_DELETE, longer)
         pages = erasure.head // DIGEST_PAGE
         await self._sweep(self._digests, erasure, lambda at: digest_key(session_id, at), pages)
         tail = {"_id": tail_key(session_id), "sessionId": session_id, "life": erasure.life}
         await self._condition.ask(_DELETE, self._digests.delete_many(tail))
 
-    async def _sweep(self, collection: Any, erasure: Erasure, key: Callable[[int], str], count: int) -> None:
-        """Remove the documents numbered 0 to count-1, and all that follow without a gap."""
-        first = 0
+    async def _sweep(self, collection: Any, erasure: Erasure, key: Callable[[int], str], count: int) -> int:
+        """Remove the documents numbered 0 to count-1, and all that follow, until a whole slice has none.
+
+        Return how far those beyond `count` reach, at most; 0 if a slice that begins there had none.
+        """
+        first = beyond = 0
         while True:
             keys = [key(at) for at in range(first, first + SLICE)]
             condition: Document = {"_id": {"$in": keys}, "sessionId": erasure.session_id, "life": erasure.life}
             async with self._removing.hold(erasure.session_id):
                 result = await self._condition.ask(_DELETE, collection.delete_many(condition))
+            if result.deleted_count and first >= count:
+                beyond = first + SLICE
             first += SLICE
-            if first >= count and not result.deleted_count:
-                return
+            if first >= count + SLICE and not result.deleted_count:
+                return beyond
 
     async def free(self, erasure: Erasure) -> None:
         """Remove the document, which frees the id. Call this only when the log is empty."""

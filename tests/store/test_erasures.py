@@ -62,6 +62,22 @@ async def test_a_session_that_was_claimed_meanwhile_is_not_marked_unless_it_is_a
     assert not await store.erasures.mark(known, whoever_publishes=True)
 
 
+async def test_late_events_go_too_also_if_the_log_was_longer_than_the_note_says(store: Store) -> None:
+    known = record()
+    await store.sessions.create(known)
+    await fill(store, known, 3 * SLICE)
+    known.last_seq = SLICE  # what the gateway knows that erases the session
+    erasure = await store.erasures.note(known, NOW)
+    await store.erasures.mark(known, whoever_publishes=False)
+    await store.erasures.erase_log(erasure)
+    for late in (3 * SLICE + 1, 3 * SLICE + 2):  # another gateway has not heard of the erasure yet
+        [event] = event_documents("s", [(late, EventIn(f"e{late}", "system", {}, NOW))], life=known.life)
+        await store.events.append("s", [event], 1)
+        [erasure] = await store.erasures.notes()
+        await store.erasures.erase_log(erasure)
+        assert await store.events.head_after("s", late - 1) == []
+
+
 async def test_a_long_log_goes_in_slices_and_what_has_another_life_stays(store: Store) -> None:
     known, other = record(), record("other")
     for each in (known, other):
