@@ -28,7 +28,7 @@ from tests.support.sockets import publish_path
 
 pytestmark = pytest.mark.faults
 
-SECONDS = 2.0
+SECONDS = 1.5
 FACTOR, FLOOR = 5.0, 0.1
 """The promised ratio, and the time in seconds below which it does not apply."""
 SLACK = 4.0
