@@ -9,7 +9,7 @@ LONGEST = 10.0
 GROWTH = 2.0
 SPREAD = 1.0
 """Seconds over which the reconnects of clients that lost the gateway at the same moment are spread."""
-SPREAD_AFTER_GOAWAY = 0.1
+SPREAD_AFTER_GOAWAY = 0.4
 """The same for clients that the gateway has told when to reconnect: it has given each of them another time."""
 
 

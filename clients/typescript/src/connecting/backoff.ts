@@ -5,7 +5,7 @@ export const PAUSES = {
   /** The time over which the reconnects of clients that lost the gateway at the same moment are spread. */
   spread: 1000,
   /** The same for clients that the gateway has told when to reconnect: it has given each of them another time. */
-  spreadAfterGoaway: 100,
+  spreadAfterGoaway: 400,
 };
 
 /**
