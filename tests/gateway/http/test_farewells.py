@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from tests.support.gateways import Gateway
 from tests.support.passes import Passes
@@ -28,7 +29,7 @@ async def test_many_are_let_go_of_a_few_in_each_pass_in_the_order_in_which_they_
     count = 10 * AT_ONCE + 3
     with passes:
         for number in range(count):
-            farewells.say(lambda number=number: let_go(number))  # type: ignore[misc]
+            farewells.say(partial(let_go, number))
             if number == 5 * AT_ONCE:
                 await asyncio.sleep(0)
         await until(lambda: len(order) == count, "the last farewell")

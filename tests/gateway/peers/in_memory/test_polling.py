@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -25,9 +26,13 @@ async def test_a_slow_database_is_left_alone_between_polls_but_not_for_longer_th
         await asyncio.sleep(1.0)
 
     monkeypatch.setattr(there.line, "pause", slowly.__get__(there.line))
+
+    def shown(number: int) -> bool:
+        return len(crowd.events) > number
+
     round_seconds = 3 * 2.0  # it reads erasures, positions and documents
     for number in range(6):
         began = asyncio.get_running_loop().time()
         await here.append(live, event(f"e{number}"))
-        await until(lambda number=number: len(crowd.events) > number)  # type: ignore[misc]
+        await until(partial(shown, number))
         assert asyncio.get_running_loop().time() - began < round_seconds + 3
