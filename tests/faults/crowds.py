@@ -238,16 +238,16 @@ async def slow_streams(url: str, _client: aiohttp.ClientSession) -> None:
 
 
 async def deaf_receivers(url: str, client: aiohttp.ClientSession) -> None:
-    """Have a hundred webhooks that never answer told of many sessions."""
+    """Have webhooks that never answer told of many sessions."""
 
     async def deaf(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
     server = await asyncio.start_server(deaf, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    for number in range(100):
+    for number in range(8):
         body = {"url": f"http://127.0.0.1:{port}/{number}", "events": ["session.created"]}
-        await _ask(client, "POST", f"{url}/webhooks", body)  # beyond a bound, more are refused
+        assert await _ask(client, "POST", f"{url}/webhooks", body) != 400  # in a third round, there are too many
     await small_sessions(url, client)
 
 
