@@ -75,11 +75,14 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._begin_anew)
         return None if now - self._began_at <= SLICE_SECONDS else self.next(client=client_of(request))
 
+    def is_long(self, size: int) -> bool:
+        """Return whether decoding JSON of so many bytes takes so long that it waits for its turn."""
+        return size * DECODING_SECONDS > SLICE_SECONDS / 10
+
     async def decode(self, size: int, client: Hashable = None) -> None:
         """Wait until JSON of so many bytes may be decoded, if that takes long. `client`: who has sent it."""
-        seconds = size * DECODING_SECONDS
-        if seconds > SLICE_SECONDS / 10:
-            await self.next(seconds, client)
+        if self.is_long(size):
+            await self.next(size * DECODING_SECONDS, client)
 
     def look_over(self) -> Slices:
         """Return the slices of a look at all sessions or connections, a few at a time. Such a look is never urgent, so

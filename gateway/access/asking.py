@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from aiohttp import hdrs, web
 from multidict import istr
@@ -10,10 +11,18 @@ from multidict import istr
 from turnwire.gateway.access.asked import Asked
 
 _FETCH_SITE = istr("Sec-Fetch-Site")
+_ASKED: Final = web.RequestKey("asked", Asked)
 
 
 def asked_of(request: web.BaseRequest) -> Asked:
-    """Return the parts of the request that the door checks."""
+    """Return the parts of the request that the door checks. They are read once."""
+    asked: Asked | None = request.get(_ASKED)
+    if asked is None:
+        asked = request[_ASKED] = _read(request)
+    return asked
+
+
+def _read(request: web.BaseRequest) -> Asked:
     headers, url = request.headers, request.rel_url
     is_upgrade = hdrs.UPGRADE in headers
     return Asked(

@@ -60,7 +60,8 @@ class BodyReader:
             raise TooLarge(f"the body is over the limit of {limit} bytes")
         if body and not any_type:
             _check_content_type(request)
-        await self._turns.decode(len(body), self._client_of(request))
+        if self._turns.is_long(len(body)):
+            await self._turns.decode(len(body), self._client_of(request))
         return bytes(body)
 
     async def decode(self, request: web.Request, kind: type[T]) -> T:
