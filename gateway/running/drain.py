@@ -82,7 +82,7 @@ async def drain(
 
 
 async def _store_most(lazy_fields: LazyFields, tails: LogTails, seconds: float) -> None:
-    with suppress(TimeoutError, StorageUnavailable):
+    with suppress(TimeoutError, StorageUnavailable):  # the rest is stored after goaway, or read from the logs
         async with asyncio.timeout(seconds):
             await tails.save(seconds)
             await lazy_fields.flush()

@@ -14,7 +14,7 @@ _USER, _SYSTEM = 11, 12
 
 def worked_seconds(pid: int) -> float:
     """Return the processor time that a process has used, in seconds; 0 for one that is gone."""
-    with suppress(OSError):
+    with suppress(OSError):  # the process is gone
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS_A_SECOND
     return 0.0

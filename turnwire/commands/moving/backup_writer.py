@@ -57,7 +57,7 @@ class BackupWriter:
         try:
             for data, place in unpacked(file):
                 for _ in tally.take(data):
-                    pass
+                    pass  # only counts and checks
                 if place is not None and tally.end is None:
                     safe = tally.copy(), place
         except BackupFault:
@@ -129,7 +129,7 @@ def _opened(path: Path, flags: int = 0) -> IO[bytes]:
             if os.path.samestat(os.fstat(file.fileno()), part.stat()):
                 return file
         except FileNotFoundError:
-            pass
+            pass  # as if it were another file now: open it again
         except BlockingIOError:
             file.close()
             raise BackupFault("another `turnwire backup` is writing it") from None
