@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import sqlite3
 from collections.abc import Iterable
@@ -74,7 +75,11 @@ def key_of(query: SumsQuery, started_at: datetime, language: str, end_reason: st
 
 def summed(rows: Iterable[Row], group_by: Grouping) -> Sums:
     """Sum rows by group. Groups of time are in order of time, others in order of their number of calls. Rows with an
-    empty key belong to no group."""
+    empty key belong to no group.
+
+    Runs in a thread beside the event loop. So nothing here sorts or frees very many groups in one step of the
+    interpreter, which would keep the loop waiting for as long: 0.4 s with 200,000 groups.
+    """
     by_key: dict[Any, _Group] = {}
     for row in rows:
         key = row[0] or None
@@ -86,10 +91,13 @@ def summed(rows: Iterable[Row], group_by: Grouping) -> Sums:
     for group in by_key.values():
         total.join(group)
     if group_by in ("day", "hour"):
-        keys, most = sorted(by_key, key=lambda key: key or ""), len(by_key)
+        keys = sorted(by_key, key=lambda key: key or "")
     else:
-        keys, most = sorted(by_key, key=lambda key: (-by_key[key].calls, key or "")), MAX_GROUPS
-    return Sums([by_key[key].shown(key) for key in keys[:most]], total.shown(None), max(0, len(keys) - most))
+        keys = heapq.nsmallest(MAX_GROUPS, by_key, key=lambda key: (-by_key[key].calls, key or ""))
+    found = Sums([by_key[key].shown(key) for key in keys], total.shown(None), len(by_key) - len(keys))
+    while by_key:
+        by_key.popitem()
+    return found
 
 
 class _Group:
