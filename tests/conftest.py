@@ -54,9 +54,10 @@ async def gateway(start_gateway: StartGateway) -> Gateway:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `quick` what is decided in this process alone: no database, no process, no search for counterexamples."""
+    """Mark as `quick` what is decided in this process alone, and soon: no database, no process, no search for
+    counterexamples."""
     for item in items:
-        marked = any(item.get_closest_marker(name) for name in ("e2e", "faults", "property"))
+        marked = any(item.get_closest_marker(name) for name in ("e2e", "faults", "property", "slow"))
         searches = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         if not marked and not searches and "database_uri" not in getattr(item, "fixturenames", ()):
             item.add_marker("quick")

@@ -176,7 +176,7 @@ async def test_serve_listens_while_the_database_is_away_and_serves_when_it_comes
 
 
 def test_serve_stays_up_without_a_database_and_logs_that_without_the_password(tmp_path: Path) -> None:
-    uri = "mongodb://me:secret@127.0.0.1:1/?serverSelectionTimeoutMS=200"
+    uri = "mongodb://me:secret@127.0.0.1:1/?serverSelectionTimeoutMS=200&timeoutMS=500"
     with GatewayProcess(tmp_path, mongodb_uri=uri) as gateway:
         assert "mongodb://me:***@127.0.0.1:1" in gateway.wait_for_line("no answer from the database")
         assert status(f"{gateway.url}/health/ready") == 503

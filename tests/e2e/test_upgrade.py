@@ -88,4 +88,4 @@ async def test_only_what_is_there_is_upgraded(tmp_path: Path) -> None:
     with pytest.raises(ServeError, match="there is no data directory"):
         await upgrade(Config(data_dir=tmp_path / "data"))
     with pytest.raises(ServeError, match="the database cannot be used"):
-        await upgrade(Config(mongodb_uri="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"))
+        await upgrade(Config(mongodb_uri="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100&timeoutMS=200"))

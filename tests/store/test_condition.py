@@ -170,10 +170,12 @@ async def test_a_busy_database_that_answers_others_before_a_ping_is_up(
         assert (await asked).up
 
 
+@pytest.mark.slow
 async def test_a_database_that_is_away_is_down_and_not_reported_as_refusing(
     database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = Store.connect("mongodb://user:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100", database_name)
+    uri = "mongodb://user:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100&timeoutMS=200"
+    store = Store.connect(uri, database_name)
     try:
         with pytest.raises(StorageUnavailable) as away:
             await store.prepare()

@@ -62,8 +62,9 @@ async def test_a_number_of_connections_in_the_uri_is_kept(database_uri: str, dat
         await store.close()
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_away_at_the_start_is_taken_for_a_mongodb() -> None:
-    away = f"mongodb://127.0.0.1:{free_port(LOOPBACK)}/?serverSelectionTimeoutMS=100"
+    away = f"mongodb://127.0.0.1:{free_port(LOOPBACK)}/?serverSelectionTimeoutMS=100&timeoutMS=200"
     store = await Store.open(away, "nobody", embedded=False, insert_lanes=None)
     try:
         assert connections_of(store) == 100

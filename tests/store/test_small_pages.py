@@ -20,7 +20,7 @@ from turnwire.store.sessions import SessionQuery
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
-COUNT = 2000
+COUNT = 1000
 
 
 def steady() -> list[datetime]:
@@ -89,6 +89,7 @@ def put(
     return [each["_id"] for each in sorted(documents, key=lambda each: (each["startedAt"], each["_id"]))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts", [steady, by_day, few_long_ago, few, list])
 async def test_the_oldest_are_found_without_reading_the_others(
     database: MemoryDatabase, reads: Reads, starts: Callable[[], list[datetime]]
@@ -106,6 +107,7 @@ def any_status(at: int) -> SessionStatus:
     return statuses[at % 4] if at % 500 else "failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ascending", [False, True])
 @pytest.mark.parametrize("statuses", [("active", "completed"), ("failed", "initiated", "active")])
 async def test_pages_of_several_statuses_are_found_without_reading_the_others(

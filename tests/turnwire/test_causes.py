@@ -61,6 +61,7 @@ async def test_https_to_a_port_without_tls_is_named_as_the_cause(gateway: Gatewa
         await use(gateway.url.replace("http:", "https:"))
 
 
+@pytest.mark.slow
 @everything
 async def test_an_unknown_host_is_named_as_the_cause(use: Use) -> None:
     with pytest.raises(errors.Unreachable, match="there is no host of that name"):
@@ -118,6 +119,7 @@ async def test_a_server_that_is_no_gateway_is_named_as_the_cause() -> None:
     await runner.cleanup()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [publish, ask])
 async def test_http_to_a_port_that_speaks_tls_is_named_as_the_cause(untrusted: str, use: Use) -> None:
     with pytest.raises(errors.Unreachable, match="without an answer, as a port for https:// does"):

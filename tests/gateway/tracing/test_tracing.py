@@ -289,6 +289,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_off_nothing_of_opentelemetry_is_imported_and_nothing_stands_on_the_path_of_an_event() -> None:
     done = subprocess.run([sys.executable, "-c", OFF], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["['turnwire.gateway.tracing.switch']", "['method', 'Guard', 'method'] None"], (

@@ -101,6 +101,7 @@ async def boards() -> AsyncIterator[list[Board]]:
         board.outbox.close()
 
 
+@pytest.mark.slow
 async def test_little_is_read_for_a_client_that_has_stopped_reading(boards: list[Board]) -> None:
     board = Board(600, 60_000)
     boards.append(board)

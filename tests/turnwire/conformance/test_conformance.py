@@ -41,6 +41,7 @@ def faults_of(verdicts: list[Verdict]) -> dict[str, list[str]]:
     return {verdict.name: verdict.faults for verdict in verdicts if verdict.faults}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["json", "msgpack"])
 async def test_the_python_client_does_nothing_wrong(codec: str) -> None:
     verdicts = await examine(in_process(partial(python_client.main, codec=codec), 60))
@@ -48,6 +49,7 @@ async def test_the_python_client_does_nothing_wrong(codec: str) -> None:
     assert len(verdicts) == len(EXERCISES)
 
 
+@pytest.mark.slow
 async def test_a_wrong_client_is_told_what_it_does_wrong() -> None:
     found = faults_of(await examine(in_process(wrong_client.main, 2)))
     assert found.keys() == {exercise.name for exercise in EXERCISES} - {"publish", "follow", "follow: the future"}
@@ -103,6 +105,7 @@ async def test_a_program_that_goes_on_too_long_is_ended() -> None:
     assert outcome.status is None
 
 
+@pytest.mark.slow
 def test_the_command_says_what_a_program_does_wrong_and_fails() -> None:
     result = CliRunner().invoke(app, ["conformance", "--client", "echo"])
     assert result.exit_code == 1
