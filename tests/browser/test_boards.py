@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import NARROWEST, OpenPage
 from tests.browser.test_acting import token_for
@@ -69,6 +70,23 @@ async def test_a_board_by_bot_leads_to_the_bots_calls_and_to_those_that_failed(
     await expect(page.get_by_label("Without")).to_have_value("endReason")
     await page.get_by_label("Without").select_option("bot")
     await expect(page.locator(".call-link")).to_have_text(["no-bot"])
+
+
+async def test_a_board_says_that_it_is_being_added_up(gateway: Gateway, open_page: OpenPage) -> None:
+    page = await open_page(gateway.url)
+    answer = asyncio.Event()
+
+    async def later(route: Route) -> None:
+        await answer.wait()
+        await route.continue_()
+
+    await page.route("**/stats?*", later)
+    await page.get_by_role("link", name="Boards").click()
+    told = page.get_by_text("Adding up the calls …")
+    await expect(told).to_be_visible()
+    answer.set()
+    await expect(page.get_by_label("Calls by day")).to_be_visible()
+    await expect(told).to_have_count(0)
 
 
 async def test_boards_are_not_offered_with_a_token_for_some_sessions(gateway: Gateway, open_page: OpenPage) -> None:

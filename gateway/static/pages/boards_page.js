@@ -24,6 +24,7 @@ export function BoardsPage({ by, days }) {
       </select>
     </header>
     ${sums.failure && html`<p class="notice" role="alert">${sums.failure}</p>`}
+    ${!sums.groups && !sums.failure && html`<p class="soft" role="status">Adding up the calls …</p>`}
     ${sums.groups && html`<${Board} key=${by} sums=${sums} />`}
   </main>`;
 }
