@@ -85,7 +85,7 @@ async def test_a_board_says_that_it_is_being_added_up(gateway: Gateway, open_pag
     told = page.get_by_text("Adding up the calls …")
     await expect(told).to_be_visible()
     answer.set()
-    await expect(page.get_by_label("Calls by day")).to_be_visible()
+    await expect(page.get_by_role("region", name="Calls by day")).to_be_visible()
     await expect(told).to_have_count(0)
 
 
