@@ -160,7 +160,8 @@ class _Process:
         loading = asyncio.create_task(asyncio.to_thread(_Parts.load, self._prepare))
         try:
             if self._config.mongodb_uri is None:
-                self._database = await start_database(self._config)
+                async with self._systemd.taking_long():
+                    self._database = await start_database(self._config)
                 self._database_uri = self._database.uri
         finally:
             parts = await loading

@@ -9,14 +9,18 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import closing
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, closing
 from typing import Final, Never, Self
 
 _PATIENCE: Final = 0.5
 """Seconds that systemd has to take a datagram. The event loop waits meanwhile."""
 _PINGS_IN_TIME: Final = 3
 """How many pings are sent in the time in which systemd expects one."""
+_EXTENSION: Final = 60.0
+"""Seconds for which a process that is starting asks. They include the rest of the start, which takes a few."""
+_ASK_AGAIN: Final = 10.0
+"""Seconds after which it asks again."""
 
 _log = logging.getLogger("turnwire.gateway")
 
@@ -42,6 +46,20 @@ class Systemd:
 
     def ready(self) -> None:
         self._tell("READY=1")
+
+    @asynccontextmanager
+    async def taking_long(self) -> AsyncGenerator[None]:
+        """Have systemd wait beyond its timeout for what is done inside, for as long as the event loop runs."""
+        asking = asyncio.create_task(self._ask_for_time(), name="more time from systemd")
+        try:
+            yield
+        finally:
+            asking.cancel()
+
+    async def _ask_for_time(self) -> Never:
+        while True:
+            self._tell(f"EXTEND_TIMEOUT_USEC={_EXTENSION * 1e6:.0f}")
+            await asyncio.sleep(_ASK_AGAIN)
 
     def stopping(self) -> None:
         self._tell("STOPPING=1")

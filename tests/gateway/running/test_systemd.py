@@ -14,8 +14,12 @@ from uuid import uuid4
 import pytest
 
 from tests.support.processes import GatewayProcess
+from turnwire.gateway.config import Config
+from turnwire.gateway.running import serve, systemd
+from turnwire.gateway.running.serve import ServeError
 from turnwire.gateway.running.systemd import Systemd
 from turnwire.store.condition import StorageState
+from turnwire.store.embedded.server import EmbeddedDatabase
 from turnwire.store.probe import StorageProbe
 
 
@@ -56,9 +60,9 @@ def listener(tmp_path: Path) -> Iterator[Listener]:
 
 
 async def test_systemd_is_told_that_the_process_is_ready_and_that_it_stops(listener: Listener) -> None:
-    systemd = Systemd(listener.address, None)
-    systemd.ready()
-    systemd.stopping()
+    told = Systemd(listener.address, None)
+    told.ready()
+    told.stopping()
     assert [await listener.heard(), await listener.heard()] == ["READY=1", "STOPPING=1"]
 
 
@@ -93,6 +97,28 @@ async def test_no_ping_is_sent_if_none_is_expected(listener: Listener) -> None:
     await Systemd(listener.address, None).keep_alive(never)
     await Systemd(None, None).keep_alive(never)
     assert listener.heard_so_far() == []
+
+
+async def test_systemd_waits_for_what_takes_long(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(systemd, "_ASK_AGAIN", 0.001)
+    told = Systemd(listener.address, None)
+    async with told.taking_long():
+        assert [await listener.heard() for _ in range(3)] == ["EXTEND_TIMEOUT_USEC=60000000"] * 3
+    listener.heard_so_far()
+    told.ready()
+    assert await listener.heard() == "READY=1"
+
+
+async def test_a_start_of_the_embedded_database_may_take_longer_than_systemd_waits(
+    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow_start(_: Config) -> EmbeddedDatabase:
+        raise ServeError(await listener.heard())
+
+    monkeypatch.setenv("NOTIFY_SOCKET", listener.address)
+    monkeypatch.setattr(serve, "start_database", slow_start)
+    with pytest.raises(ServeError, match="EXTEND_TIMEOUT_USEC=60000000"):
+        await serve.serve(Config(data_dir=tmp_path, port=0))
 
 
 def test_what_systemd_has_said_in_the_environment_is_not_passed_on_to_child_processes(listener: Listener) -> None:
