@@ -26,6 +26,7 @@ from turnwire.store.keeping.leases import Leases
 from turnwire.store.keeping.retention import RetentionStore
 from turnwire.store.opening.format import PACKED
 from turnwire.store.opening.format_store import FormatStore
+from turnwire.store.opening.index_building import IndexBuilding
 from turnwire.store.opening.server_check import is_packaged, unfit
 from turnwire.store.revocations import RevocationStore
 from turnwire.store.sessions import SessionStore
@@ -121,6 +122,7 @@ class Store:
         self.webhook_progress = ProgressStore(self._db["webhookProgress"], self._db["sessions"], self._condition)
         self.format = FormatStore(self._db, database, raises=embedded)
         self.leases = Leases(self._db, self._condition)
+        self._indexes = IndexBuilding(self._db)
 
     @classmethod
     async def open(cls, uri: str, database: str, *, embedded: bool, insert_lanes: int | None) -> Store:
@@ -226,8 +228,9 @@ class Store:
         Raises StorageUnavailable, or StorageRefused if an operator has to intervene first.
         """
         try:
-            await self._check_server()
-            await self._condition.ask("make the indexes of sessions", self._make_indexes())
+            run = await self._check_server()
+            making = self._indexes.make(self.sessions.indexes.models(), run)
+            await self._condition.ask("make the indexes of sessions", making)
             stored_format = await self._condition.ask("store its format", self.format.keep())
             self.sessions.packs = not self.sessions.indexes.many and stored_format >= PACKED
         except StorageUnavailable as error:
@@ -235,7 +238,8 @@ class Store:
             raise
         self._unprepared = None
 
-    async def _check_server(self) -> None:
+    async def _check_server(self) -> Any | None:
+        """Return the id of this run of the server if it lists indexes before they are complete."""
         admin = self._client.admin
         hello = await self._condition.ask(_USE, admin.command("hello"))
         build = await self._condition.ask(_USE, admin.command("buildInfo"))
@@ -244,9 +248,7 @@ class Store:
         if fault is not None:
             raise self._condition.refused(_USE, fault)
         self._condition.well(_USE)
-
-    async def _make_indexes(self) -> None:
-        await self._db["sessions"].create_indexes(self.sessions.indexes.models())
+        return None if self.sessions.indexes.many else hello.get("topologyVersion", {}).get("processId")
 
     async def close(self) -> None:
         await self.events.close()

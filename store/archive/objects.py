@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from turnwire.protocol.errors import StorageUnavailable
+from turnwire.store.archive.reasons import reason_of
 
 SCHEMES: Final = ("file", "s3", "gs", "az")
 INSTALL: Final = "it needs obstore and zstandard; install them with: pip install 'turnwire[archive]'"
@@ -134,9 +135,9 @@ class Objects:
         try:
             yield
         except FileNotFoundError as error:
-            raise ArchiveMissing(_first_line(error)) from error
+            raise ArchiveMissing(reason_of(error)) from error
         except self._errors as error:
-            raise ArchiveUnavailable(_first_line(error)) from error
+            raise ArchiveUnavailable(reason_of(error)) from error
 
 
 def open_objects(url: str) -> Objects:
@@ -158,7 +159,7 @@ def open_objects(url: str) -> Objects:
     try:
         return Objects(from_url(url, **options))
     except Exception as error:  # the environment may lack any of a provider's settings
-        raise ValueError(_first_line(error)) from None
+        raise ValueError(reason_of(error)) from None
 
 
 def _files(url: str) -> Objects:
@@ -172,7 +173,7 @@ def _files(url: str) -> Objects:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Objects(LocalStore(folder), folder)
     except (OSError, ValueError) as error:
-        raise ValueError(_first_line(error)) from None
+        raise ValueError(reason_of(error)) from None
 
 
 def _make_durable(folder: Path, key: str) -> None:
@@ -192,8 +193,3 @@ def _tidy(folder: Path) -> None:
             unfinished.unlink(missing_ok=True)
         if not any(folder.iterdir()):
             folder.rmdir()
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
