@@ -35,8 +35,9 @@ class Reader:
         return await asyncio.get_running_loop().run_in_executor(self._thread, question, finder)
 
     async def close(self) -> None:
-        """Close the connection after the current question is answered."""
+        """Close the connection. A question that is being answered fails with sqlite3.Error."""
         if self._finder is not None:
+            self._finder.connection.interrupt()
             await asyncio.get_running_loop().run_in_executor(self._thread, self._finder.close)
             self._finder = None
         self._thread.shutdown(wait=False)

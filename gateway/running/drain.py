@@ -17,7 +17,9 @@ from turnwire.store.waiting import persist
 
 _log = logging.getLogger("turnwire.drain")
 _CLOSING_SECONDS = 2.5
-"""The part of the time that is reserved for the closing handshakes."""
+"""The part of the time that is reserved for the closing handshakes. Connections that take longer are aborted."""
+_SILENT_SECONDS = 1.5
+"""How long a database that writes no lazy fields is waited for."""
 _TAILS_SECONDS = 1.0
 """The share of the time that writing the tails of logs may take. Clients wait for it, and are then served sooner
 elsewhere."""
@@ -47,7 +49,8 @@ async def drain(
 
     Most of what other gateways would otherwise read from the logs is stored before that, while clients still work. All
     of it takes at most `seconds`. Frames that arrive after goaway are ignored: they stay unacked, and their senders
-    resume elsewhere. Lazy fields that are not written in time are found in the log again.
+    resume elsewhere. Lazy fields that are not written in time are found in the log again. Nobody who does not answer,
+    neither a client nor the database, is waited for until `seconds` are over.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -71,11 +74,10 @@ async def drain(
         connection.close(CloseCode.RESTART, "the gateway restarts; reconnect and resume")
     closings = [connection.closing for connection in connections.connections if connection.closing is not None]
     if closings:
-        await asyncio.wait(closings, timeout=max(0.0, deadline - loop.time()))
+        await asyncio.wait(closings, timeout=max(0.0, min(_CLOSING_SECONDS, deadline - loop.time())))
     for connection in tuple(connections.connections):
         connection.abort()
-    await asyncio.wait([writing], timeout=max(0.0, deadline - loop.time()))
-    if not writing.done():
+    if not await _is_done(writing, lazy_fields, deadline):
         writing.cancel()
         await asyncio.wait([writing])
         _log.info("sessions whose documents are behind their logs: %d; the next start reads on there", len(lazy_fields))
@@ -86,6 +88,16 @@ async def _store_most(lazy_fields: LazyFields, tails: LogTails, seconds: float) 
         async with asyncio.timeout(seconds):
             await tails.save(seconds)
             await lazy_fields.flush()
+
+
+async def _is_done(writing: asyncio.Task[None], lazy_fields: LazyFields, deadline: float) -> bool:
+    """Wait until all is written, but no longer than the database goes on writing. Return whether all is written."""
+    loop = asyncio.get_running_loop()
+    written = -1
+    while not writing.done() and written < lazy_fields.bulks and loop.time() < deadline:
+        written = lazy_fields.bulks
+        await asyncio.wait([writing], timeout=min(_SILENT_SECONDS, deadline - loop.time()))
+    return writing.done()
 
 
 async def _write_out(lazy_fields: LazyFields) -> None:

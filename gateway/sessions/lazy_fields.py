@@ -37,6 +37,8 @@ class LazyFields:
         self._due: dict[SessionState, None] = {}
         """In the order in which they became due."""
         self._writing = asyncio.Lock()
+        self.bulks = 0
+        """Number of bulks that were written."""
 
     def __contains__(self, state: SessionState) -> bool:
         return state in self._due
@@ -94,6 +96,7 @@ class LazyFields:
             sure = [state for state in due if state.session_id not in lost]
             heads = [state.record.last_seq for state in sure]
             ahead = await self._store.sessions.save_lazy_fields([state.record for state in sure])
+            self.bulks += 1
             for state, head in zip(sure, heads, strict=True):
                 state.stored_seq = head
                 await self._save_full_pages(state)

@@ -21,7 +21,7 @@ LEASE_SECONDS: Final = 20.0
 """A gateway that has not renewed its lease for this long has lost it to any other gateway."""
 _ALONE_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 1.0
-_STOP_SECONDS: Final = 2.0
+_STOP_SECONDS: Final = 1.0
 _log = logging.getLogger("turnwire.webhooks")
 
 
@@ -145,6 +145,8 @@ class Webhooks:
         """Stop serving, and release the endpoints to other gateways, within `_STOP_SECONDS`."""
         self._feed.subscriptions.discard(self)
         rounds, self._rounds = self._rounds, {}
+        if not rounds:
+            return  # there is nothing to release, so a database that does not answer is not waited for
         with suppress(TimeoutError, StorageUnavailable):
             async with asyncio.timeout(_STOP_SECONDS):
                 await asyncio.gather(*(served.stop() for served in rounds.values()))

@@ -372,6 +372,16 @@ async def test_imported_calls_are_no_news(tell: Tell, receiver: Receiver) -> Non
     assert receiver.told("past") == []
 
 
+async def test_a_gateway_that_serves_no_endpoint_stops_without_asking_the_database(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, teller = tell()
+    asked = list[None]()
+    monkeypatch.setattr(here.store.webhooks, "all", lambda: asked.append(None))
+    await teller.webhooks.stop()
+    assert not asked
+
+
 async def test_an_endpoint_is_added_once_and_no_more_than_there_may_be(tell: Tell) -> None:
     _, teller = tell()
     assert await teller.add("error")
