@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from turnwire.commands import options as commands
-from turnwire.version import __version__
+
+class _Commands(TyperGroup):
+    """All commands. Those that use a gateway are imported once another one than those of this file is asked for, so
+    `serve` does not wait for them."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.commands:
+            self._add_others()
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        self._add_others()
+        return super().list_commands(ctx)
+
+    def _add_others(self) -> None:
+        from turnwire.commands import options  # noqa: PLC0415 -- see above
+
+        others = typer.Typer(rich_markup_mode=None)
+        options.register(others)
+        self.commands = {**self.commands, **get_group(others).commands}
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="turnwire",
     no_args_is_help=True,
     add_completion=False,
@@ -22,6 +44,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from turnwire.version import __version__  # noqa: PLC0415 -- no command needs it at once
+
         typer.echo(f"turnwire {__version__}")
         raise typer.Exit
 
@@ -167,6 +191,3 @@ def demo(
         raise fail(f"wrong setting: {error}") from None
     if not whole:
         raise typer.Exit(1)
-
-
-commands.register(app)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from turnwire.store.embedded import die_with_parent, op_msg
 from turnwire.store.embedded.data_directory import DataDirectory
 from turnwire.store.embedded.faults import DirectoryLocked, EmbeddedDatabaseError, PortTaken
-from turnwire.store.embedded.places import HOST, knock
+from turnwire.store.embedded.places import HOST, knock, refuses
 from turnwire.store.embedded.program import SETTING, Program, environment
 from turnwire.store.embedded.scram import Credentials
 from turnwire.store.embedded.work import worked_seconds
@@ -26,7 +26,7 @@ whole write-ahead log; 1 to 5 seconds were measured. And each start visits all s
 WORK_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 3600.0
 POLL_SECONDS: Final = 0.05
-_START_POLL_SECONDS: Final = 0.01
+_START_POLL_SECONDS: Final = 0.005
 _ANSWER_SECONDS: Final = 2.0
 STRANGER_POLLS: Final = 200
 """After this many answers from another process, the child will never answer."""
@@ -129,6 +129,8 @@ class Child:
 
     async def _answering_pid(self) -> int | None:
         """Return the process id of the database server that answers on this port; None if none answers."""
+        if refuses(HOST, self._port):
+            return None
         question = {"serverStatus": 1, "$db": "admin"}
         answer = await op_msg.command(HOST, self._port, question, _ANSWER_SECONDS, self._credentials)
         pid = None if answer is None else answer.get("pid")
