@@ -207,7 +207,10 @@ class Codec(FrameEncoder):
         Raises MalformedEvent, with one text for each bad event, TooLarge, InvalidJson or InvalidMessage.
         """
         raws, is_batch = self.split_events_body(body, limits)
-        return good_events([self.decode_new_event(raw, limits) for raw in raws], is_batch=is_batch), is_batch
+        decoded = [self.decode_new_event(raw, limits) for raw in raws]
+        if not is_batch and isinstance(only := decoded[0], EventIn):
+            return [only], False
+        return good_events(decoded, is_batch=is_batch), is_batch
 
     def split_events_body(self, body: bytes, limits: Limits) -> tuple[list[Raw], bool]:
         """Return the undecoded events of the body of `POST …/events`, and whether it was a batch.

@@ -14,7 +14,7 @@ from turnwire.protocol.errors import InvalidMessage, MalformedEvent, TooLarge
 from turnwire.protocol.log.event_digests import event_digest, packed_digests, unpacked_digests
 from turnwire.protocol.messages import Event, EventIn, JsonObject, Limits, SessionStatus, Signal
 from turnwire.protocol.times import to_utc
-from turnwire.protocol.values import json_text, object_fault, packed, plain_text, unpacked
+from turnwire.protocol.values import fault_of, is_storable, json_text, object_fault, packed, plain_text, unpacked
 
 DIGEST_PAGE = 1000
 """Events for each page of a session's digests."""
@@ -43,9 +43,8 @@ def check_event(event: EventIn, limits: Limits) -> None:
     """Raise MalformedEvent, naming the field and the limit, for an event that must not be stored."""
     if not 1 <= len(event.event_id) <= limits.id_chars:
         raise MalformedEvent(f"eventId must have 1 to {limits.id_chars} characters, has {len(event.event_id)}")
-    fault = object_fault(event.payload, limits.depth)
-    if fault is not None:
-        raise MalformedEvent(f"payload{fault}")
+    if not is_storable(event.payload, limits.depth):
+        raise MalformedEvent(f"payload{fault_of(event.payload, limits.depth)}")
     if event.timestamp is not None:
         check_timestamp(event.timestamp)
 

@@ -26,8 +26,7 @@ class ClientAddresses:
         `peer`: the socket's address; `unix` or empty for a UNIX socket. `forwarded`: the header's values. Of an IPv6
         address, the /64 network is returned.
         """
-        address = _parse_peer(peer)
-        if not self._trusts(address):
+        if not (self._networks or self._trusts_unix) or not self._trusts(address := _parse_peer(peer)):
             return _counted_peer(peer)
         hops = [hop.strip() for value in forwarded for hop in value.split(",")]
         for hop in reversed(hops):

@@ -16,10 +16,11 @@ _ASKED: Final = web.RequestKey("asked", Asked)
 
 def asked_of(request: web.BaseRequest) -> Asked:
     """Return the parts of the request that the door checks. They are read once."""
-    asked: Asked | None = request.get(_ASKED)
-    if asked is None:
+    try:
+        return request[_ASKED]
+    except KeyError:
         asked = request[_ASKED] = _read(request)
-    return asked
+        return asked
 
 
 def _read(request: web.BaseRequest) -> Asked:

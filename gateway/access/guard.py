@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -31,9 +32,16 @@ class Guard:
 
     async def __call__(self, request: web.Request, routed: Handler) -> web.StreamResponse:
         """Return the route's answer. Raises Refusal, Overloaded, and what the route raises."""
-        principal = await self._admit(request, asked_of(request))
+        asked = asked_of(request)
+        request[_ADDRESS] = self._door.address_of(asked)
         try:
-            full = self._find_place(request, principal)
+            principal = await self._door.admit(asked)
+        except Refusal as refusal:
+            if refusal.code is ErrorCode.UNAUTHENTICATED:
+                self._arrivals.check_stranger(request.protocol)
+            raise
+        try:
+            full = self._find_place(request.protocol, asked, principal)
             request[_PRINCIPAL] = principal if full is None else Surplus.of(principal, full)
             try:
                 return await routed(request)
@@ -42,37 +50,28 @@ class Guard:
                     raise full from None
                 raise
         except Refusal as refusal:
-            self._door.audit_refusal(refusal, asked_of(request), principal)
+            self._door.audit_refusal(refusal, asked, principal)
             raise
         except Overloaded as error:
-            self._door.audit_limit(error, asked_of(request), principal)
+            self._door.audit_limit(error, asked, principal)
             raise
 
-    def _find_place(self, request: web.Request, principal: Principal) -> Overloaded | None:
+    def _find_place(self, protocol: asyncio.BaseProtocol, asked: Asked, principal: Principal) -> Overloaded | None:
         """Give the request's connection a place, unless it is a probe.
 
         Return the error if there is none: the route then only finds out whether the request is refused anyway. Raises
         Refusal (429), and Overloaded for a page.
         """
-        opening = opening_of(request.method, request.rel_url.path)
+        opening = opening_of(asked.method, asked.path)
         if opening is Opening.PROBE:
             return None
         try:
-            self._arrivals.admit(request.protocol, principal)
+            self._arrivals.admit(protocol, principal)
         except Overloaded as full:
             if opening is Opening.PAGE:
                 raise
             return full
         return None
-
-    async def _admit(self, request: web.Request, asked: Asked) -> Principal:
-        request[_ADDRESS] = self._door.address_of(asked)
-        try:
-            return await self._door.admit(asked)
-        except Refusal as refusal:
-            if refusal.code is ErrorCode.UNAUTHENTICATED:
-                self._arrivals.check_stranger(request.protocol)
-            raise
 
 
 def principal_of(request: web.Request) -> Principal:

@@ -37,32 +37,36 @@ class BodyReader:
 
         Raises TooLarge, InvalidMessage for a body that violates HTTP, and an HTTPException with 408 or 415.
         """
-        limit = self._limits.frame_bytes
-        declared = request.content_length
-        body: bytes | bytearray = bytearray()
+        limit, content = self._limits.frame_bytes, request.content
         try:
-            if (
-                request.content.is_eof() and (declared or 0) <= limit
-            ):  # usual: the whole body is here, so no timeout is needed
-                body = request.content.read_nowait()
-            else:
-                async with asyncio.timeout(self._seconds):
-                    while declared is None or declared <= limit:
-                        chunk = await request.content.readany()
-                        body += chunk
-                        if not chunk or len(body) > limit:
-                            break
+            # usual: the whole body is here, so no timeout is needed
+            body = content.read_nowait() if content.is_eof() else await self._read_on(request, limit)
         except TimeoutError:
             raise web.HTTPRequestTimeout(text=f"the body took longer than {self._seconds:g} s") from None
         except web.RequestPayloadError as error:
             raise InvalidMessage("the body breaks off") from error
-        if len(body) > limit or (declared is not None and declared > limit):
-            raise TooLarge(f"the body is over the limit of {limit} bytes")
+        if len(body) > limit:
+            raise self._too_large(limit)
         if body and not any_type:
             _check_content_type(request)
         if self._turns.is_long(len(body)):
             await self._turns.decode(len(body), self._client_of(request))
+        return body
+
+    async def _read_on(self, request: web.Request, limit: int) -> bytes:
+        """Return a body that is still arriving: all of it, or a little more than the limit. Raises TooLarge if it is
+        declared to be over the limit."""
+        declared = request.content_length
+        if declared is not None and declared > limit:
+            raise self._too_large(limit)
+        body = bytearray()
+        async with asyncio.timeout(self._seconds):
+            while len(body) <= limit and (chunk := await request.content.readany()):
+                body += chunk
         return bytes(body)
+
+    def _too_large(self, limit: int) -> TooLarge:
+        return TooLarge(f"the body is over the limit of {limit} bytes")
 
     async def decode(self, request: web.Request, kind: type[T]) -> T:
         """Return the body as a shape of `protocol.bodies`. Raises InvalidJson if it is empty."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import aiohttp_cors
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
@@ -42,14 +44,33 @@ _SERVER: dict[str, str] = {hdrs.SERVER: "turnwire"}
 _PREPARED = CIMultiDict({**SECURITY_HEADERS, **_SERVER})
 
 
-def set_security_headers(response: web.StreamResponse) -> None:
-    headers = response.headers
+def set_security_headers(headers: CIMultiDict[str]) -> None:
     if hdrs.CONTENT_SECURITY_POLICY not in headers:
         headers.update(_PREPARED)
         return
     for name, value in SECURITY_HEADERS.items():  # of a page, which sets some itself
         headers.setdefault(name, value)
     headers.update(_SERVER)
+
+
+def is_private(path: str) -> bool:
+    """Return whether answers to requests of this path must not be cached."""
+    return path.startswith(_PRIVATE)
+
+
+def common_headers(config: Config) -> Callable[[CIMultiDict[str], str], None]:
+    """Return what adds the headers that every answer has, whoever asks, to those of an answer to a request of this
+    path."""
+    hsts = {"Strict-Transport-Security": f"max-age={config.hsts}"} if config.hsts else {}
+
+    def set_common(headers: CIMultiDict[str], path: str) -> None:
+        set_security_headers(headers)
+        headers.update(hsts)
+        if is_private(path):
+            headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+        headers.setdefault(hdrs.VARY, hdrs.ORIGIN)
+
+    return set_common
 
 
 def add_headers(app: web.Application, config: Config) -> None:
@@ -71,17 +92,14 @@ def add_headers(app: web.Application, config: Config) -> None:
     )  # that of aiohttp-cors, which looks up the route even without an Origin
     app.on_response_prepare.clear()
 
+    set_common = common_headers(config)
+
     async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
-        if response.status == _UPGRADE:
-            response.headers.update(_SERVER)
-            return
-        set_security_headers(response)
         headers = response.headers
-        if config.hsts:
-            headers["Strict-Transport-Security"] = f"max-age={config.hsts}"
-        if request.rel_url.raw_path.startswith(_PRIVATE):
-            headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-        headers.setdefault(hdrs.VARY, hdrs.ORIGIN)
+        if response.status == _UPGRADE:
+            headers.update(_SERVER)
+            return
+        set_common(headers, request.rel_url.raw_path)
         if hdrs.ORIGIN in request.headers:
             if was_routed(request):
                 await set_cors_headers(request, response)

@@ -35,6 +35,7 @@ _REQUEST_LINE = re.compile(rb"([A-Za-z]{1,32}) ([!-~]+) HTTP/\d")
 Answered = Callable[[web.Request, web.StreamResponse | None, float], None]
 Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Guard = Callable[[web.Request, Routed], Awaitable[web.StreamResponse]]
+MakeReady = Callable[[web.Request, web.StreamResponse], bool]
 SendLarge = Callable[[web.Request, web.StreamResponse], Awaitable[None] | None]
 Begin = Callable[[web.Request], Awaitable[None] | None]
 
@@ -59,6 +60,7 @@ class HttpRunner(Runner):
     - `retry_after`: seconds after which a refused client may try again,
     - `max_id_chars`: the request line has room for a percent-encoded id of this length,
     - `arrivals`: told of each connection when it comes and when it is gone,
+    - `make_ready`: makes an answer ready to be sent by the server, and returns whether it could,
     - `send_large`: returns what sends an answer that is large, and None for any other, which is sent afterwards,
     - `begin`: returns what a request waits for before it begins, if for anything.
     """
@@ -73,6 +75,7 @@ class HttpRunner(Runner):
         retry_after: float,
         max_id_chars: int,
         arrivals: Arrivals,
+        make_ready: MakeReady,
         send_large: SendLarge,
         begin: Begin,
         **kwargs: Any,
@@ -87,12 +90,13 @@ class HttpRunner(Runner):
         self._header_timeout = header_timeout
         self._retry_after = retry_after
         self._arrivals = arrivals
+        self._make_ready = make_ready
         self._send_large = send_large
         self._begin = begin
 
     def make_server(self, plain: PlainServer) -> web.Server:
         guard, answered, retry_after = self._guard, self._answered, self._retry_after
-        arrivals, send_large, begin = self._arrivals, self._send_large, self._begin
+        arrivals, make_ready, send_large, begin = self._arrivals, self._make_ready, self._send_large, self._begin
         set_headers = self.app.on_response_prepare.send
 
         def routed(request: web.Request) -> Awaitable[web.StreamResponse]:
@@ -118,7 +122,7 @@ class HttpRunner(Runner):
                         await set_headers(request, response)
                 if not arrivals.has_place(request.protocol):
                     response.force_close()
-                if (sending := send_large(request, response)) is not None:
+                if not make_ready(request, response) and (sending := send_large(request, response)) is not None:
                     await sending
                 return response
             finally:
@@ -240,7 +244,7 @@ class _Connection(HttpProtocol):
             response = self._malformed(exc, message)
         else:
             response = internal_error(exc, request.method, request.rel_url.raw_path)
-        set_security_headers(response)
+        set_security_headers(response.headers)
         response.force_close()
         return response
 

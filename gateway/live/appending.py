@@ -41,14 +41,16 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
         round_ = await _decide(context, state, ledger, appends)
         if round_ is None:
             continue
-        weight = sum(each.weight for each in appends)
+        weight, needed = 0, False
+        for each in appends:
+            weight += each.weight
+            needed |= each.done is not None
         try:
             durable = await contest.commit(ledger, weight, behind_head=condition is not None)
         except LogRolledBack:
             await roll_back(context, state)
             continue
         answer = partial(round_.answer, durable=durable)
-        needed = any(each.done is not None for each in appends)
         if durable.record is None:
             advance(context, state, durable, answer, needed=needed)
         else:

@@ -96,14 +96,14 @@ class Inbox:
             return item
         appends, events, weight = [item], len(item.events), item.weight
         while items and isinstance(following := items[0], AppendItem):
-            events += len(following.events)
-            weight += following.weight
-            if events > MAX_ROUND_EVENTS or weight > MAX_ROUND_BYTES or item.condition or following.condition:
+            more, heavier = events + len(following.events), weight + following.weight
+            if more > MAX_ROUND_EVENTS or heavier > MAX_ROUND_BYTES or item.condition or following.condition:
                 break
+            events, weight = more, heavier
             items.popleft()
             appends.append(following)
-        self.waiting -= sum(len(append.events) for append in appends)
-        self.waiting_bytes -= sum(append.weight for append in appends)
+        self.waiting -= events
+        self.waiting_bytes -= weight
         return appends
 
     def clear(self) -> list[Item]:

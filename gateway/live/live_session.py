@@ -141,7 +141,12 @@ class LiveSession:
             items = taken if isinstance(taken, list) else [taken]
             state.busy_since = self._context.clock()
             try:
-                await self._do(taken)
+                if state.erased:
+                    raise SessionErased(self.session_id)
+                if isinstance(taken, list):
+                    await append(self._context, state, taken)
+                else:
+                    await self._step(taken)
             except SessionErased as error:
                 forget(self._context, state, here=False)
                 _fail(items, error)
@@ -158,15 +163,9 @@ class LiveSession:
                 self._forget_weight(items)
 
     def _forget_weight(self, items: Sequence[Item]) -> None:
-        self._context.waiting.size -= sum(item.weight for item in items if isinstance(item, AppendItem))
-
-    async def _do(self, taken: Item | list[AppendItem]) -> None:
-        if self.state.erased:
-            raise SessionErased(self.session_id)
-        if isinstance(taken, list):
-            await append(self._context, self.state, taken)
-        else:
-            await self._step(taken)
+        for item in items:
+            if isinstance(item, AppendItem):
+                self._context.waiting.size -= item.weight
 
     async def _step(self, item: Item) -> None:
         context, state = self._context, self.state

@@ -58,17 +58,17 @@ class EventRoutes:
         session_id = session_id_of(request, self._limits)
         principal_of(request).require(Scope.PUBLISH, session_id)
         body = not_empty(await self._bodies.read(request))
-        events, is_batch = await self._decode(body)
+        is_small = len(body) <= _LARGE_BODY
+        events, is_batch = JSON.decode_events_body(body, self._limits) if is_small else await self._decode(body)
         stored = await self._requests.append(session_id, events, len(body))
+        if not is_batch:
+            return json_answer(stored[0].event, status=201, replayed=stored[0].duplicate)
         replayed = all(each.duplicate for each in stored)
-        answer = EventBatch(events=[each.event for each in stored]) if is_batch else stored[0].event
-        return json_answer(answer, status=201, replayed=replayed)
+        return json_answer(EventBatch(events=[each.event for each in stored]), status=201, replayed=replayed)
 
     async def _decode(self, body: bytes) -> tuple[list[EventIn], bool]:
-        """Return the events of a body, decoded a few at a time, and whether it was a batch. Raises MalformedEvent,
-        TooLarge, InvalidJson, InvalidMessage."""
-        if len(body) <= _LARGE_BODY:
-            return JSON.decode_events_body(body, self._limits)
+        """Return the events of a large body, decoded a few at a time, and whether it was a batch. Raises
+        MalformedEvent, TooLarge, InvalidJson, InvalidMessage."""
         raws, is_batch = JSON.split_events_body(body, self._limits)
         slices, decoded = Slices(self._turns), list[EventIn | BadEvent]()
         for raw in raws:

@@ -22,8 +22,9 @@ from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.finding.listing import Listing
 from turnwire.gateway.finding.search import Search
 from turnwire.gateway.finding.summing import Summing
+from turnwire.gateway.http.answers import Heads
 from turnwire.gateway.http.body import BodyReader
-from turnwire.gateway.http.headers import add_headers
+from turnwire.gateway.http.headers import add_headers, common_headers, is_private
 from turnwire.gateway.http.query import encode_cursor
 from turnwire.gateway.http.server import HttpRunner
 from turnwire.gateway.importing.importer import Importer
@@ -218,6 +219,7 @@ class Gateway:
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
+            make_ready=Heads(common_headers(config), is_private).make_ready,
             send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).sending,
             begin=partial(self.parts.turns.begin, lambda request: self.access.door.waits_as(asked_of(request))),
             shutdown_timeout=_SHUTDOWN_SECONDS,

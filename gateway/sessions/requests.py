@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
@@ -157,16 +157,16 @@ class Requests:
                     await self.bring_up_to_date(live)
                 return live.state.session(), created
 
-    async def append(
+    def append(
         self, session_id: str, events: Sequence[EventIn], weight: int, condition: Condition | None = None
-    ) -> list[Stored]:
+    ) -> Coroutine[None, None, list[Stored]]:
         """Append all of these events or none; `weight` is their size in bytes. Return the answers in order.
 
         The `condition`, which must raise only TurnwireErrors, is checked again if other events come in between. Raises
         NoSuchSession, SessionHasEnded, Overloaded, what the condition raises, and StorageUnavailable, after which the
         events may or may not be stored.
         """
-        return await self._ask(
+        return self._ask(
             session_id,
             lambda done: AppendItem(events, weight, utc_now(), done=done, condition=condition),
             check=self._check_room,

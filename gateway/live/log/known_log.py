@@ -67,7 +67,7 @@ class KnownLog:
 
     def fold(self) -> None:
         """Replace the full pages of the ledger by digests, and keep these in `full_pages` to be stored."""
-        if self.ledger is None:
+        if self.ledger is None or self.ledger.tail_length < DIGEST_PAGE:
             return
         first = self.ledger.folded_pages
         for page, ids in enumerate(self.ledger.fold(), start=first):

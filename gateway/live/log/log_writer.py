@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
 
 from turnwire.gateway.live.log.durable import Durable, rise, time_of
 from turnwire.gateway.live.state import SessionState
@@ -90,7 +89,9 @@ async def commit(
     durable = Durable()
     unsure = False
     while pending := list(ledger.pending()):
-        await _keep_time_order(store, state, durable, [time_of(event) for _, event in pending])
+        last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
+        if not rise(last, [time_of(event) for _, event in pending]):
+            await _note_disorder(store, state)
         documents = event_documents(state.session_id, pending, state.record.life)
         try:
             head = _head(state, durable)
@@ -181,11 +182,8 @@ async def _is_taken(store: Store, state: SessionState, seq: int) -> bool:
     return False
 
 
-async def _keep_time_order(store: Store, state: SessionState, durable: Durable, times: Sequence[datetime]) -> None:
-    """Mark the stored session as out of time order before an event is stored that is older than its predecessor."""
-    last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
-    if rise(last, times):
-        return
+async def _note_disorder(store: Store, state: SessionState) -> None:
+    """Mark the stored session as out of time order, before an event is stored that is older than its predecessor."""
     troubles = store.events.troubles
     if state.record.time_ordered or state.log.disordered_as_of != troubles:  # else the mark may have been lost since
         state.disorder(troubles)
