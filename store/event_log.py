@@ -8,7 +8,7 @@ the ids of all positions before it (`protocol.rules.Ledger`).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,8 +47,10 @@ class EventLog:
         lanes: int = 1,
         embedded: bool = False,
         max_waiting_bytes: int | None = None,
+        command: Callable[[Document], Awaitable[Document]] | None = None,
     ) -> None:
-        """Use the collections `events` and `digests` of a Motor database.
+        """Use the collections `events` and `digests` of a Motor database. `command` runs an insert there; by default,
+        the database's own does.
 
         `embedded` says that the database has no shards. Reads then do not name one, which makes them a tenth cheaper.
         """
@@ -60,7 +62,7 @@ class EventLog:
         self._max_waiting_bytes = max_waiting_bytes
         self.digests = DigestStore(database["digests"], self._condition)
         self.archive = ArchivedLog(database, self._condition)
-        insert = OrderedInsert(database, "events")
+        insert = OrderedInsert(command or database.command, "events")
         self._lanes = append_lanes(lanes, insert, self, self._condition, self._committed)
         self.on_commit: Callable[[int, float], None] | None = None
         """Called after each commit with the number of events stored and the seconds it took."""

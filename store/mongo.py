@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from datetime import UTC
+from functools import partial
 from typing import Any
 
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
@@ -18,6 +19,7 @@ from pymongo.read_concern import ReadConcern
 
 from turnwire.protocol.errors import StorageRefused, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition, StorageState, refusal_of
+from turnwire.store.driver.commands import WriteCommands
 from turnwire.store.driver.loop import DriverLoop
 from turnwire.store.driver.trouble_listener import TroubleListener
 from turnwire.store.erasures import Erasures
@@ -107,6 +109,7 @@ class Store:
             lanes=insert_lanes,
             embedded=embedded,
             max_waiting_bytes=max_waiting_bytes,
+            command=None if driver_loop is None else _write_commands(client, database, driver_loop),
         )
         self.archive = self.events.archive
         self.retention = RetentionStore(self._db, self._condition)
@@ -261,3 +264,7 @@ class Store:
             await asyncio.sleep(_POLL_SECONDS)
         if self._driver_loop is not None:
             self._driver_loop.release()
+
+
+def _write_commands(client: Any, database: str, loop: DriverLoop) -> WriteCommands:
+    return WriteCommands(client.delegate, database, partial(loop.run_in_executor, None))

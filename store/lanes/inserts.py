@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from pymongo.errors import WriteConcernError
@@ -19,10 +19,11 @@ class OrderedInsert:
     not retry it: after an unknown outcome, the caller must read what is stored.
     """
 
-    __slots__ = ("_collection", "_database")
+    __slots__ = ("_collection", "_command")
 
-    def __init__(self, database: Any, collection: str) -> None:
-        self._database = database
+    def __init__(self, command: Callable[[Document], Awaitable[Document]], collection: str) -> None:
+        """`command` runs a command on the collection's database and returns the reply. Raises as the driver does."""
+        self._command = command
         self._collection = collection
 
     async def __call__(self, documents: Sequence[Document]) -> tuple[int, Document | None]:
@@ -36,7 +37,7 @@ class OrderedInsert:
         TypeError or ValueError, before anything is sent, for documents that BSON cannot hold or that exceed 16 MB
         together.
         """
-        reply = await self._database.command(
+        reply = await self._command(
             {"insert": self._collection, "documents": documents, "ordered": True, "writeConcern": _WRITE_CONCERN}
         )
         concern = reply.get("writeConcernError")
