@@ -16,7 +16,15 @@ from aiohttp import ClientSession, WSMsgType, web
 
 from tests.house.tree import source_files
 from tests.support.processes import ROOT
-from turnwire.gateway.aiohttp_private import HttpProtocol, PlainServer, Runner, Server, WebSocket, was_routed
+from turnwire.gateway.aiohttp_private import (
+    HttpProtocol,
+    PlainServer,
+    Runner,
+    Server,
+    WebSocket,
+    answer_as_http11,
+    was_routed,
+)
 
 MODULE = "turnwire.gateway.aiohttp_private"
 
@@ -319,3 +327,21 @@ def test_the_parser_of_websockets_is_handed_over_where_it_can_be_wrapped() -> No
     source = Path(web.WebSocketResponse._post_start.__code__.co_filename).read_text(encoding="utf-8")
     assert "protocol.set_parser(" in source
     assert callable(web.RequestHandler.set_parser)
+
+
+async def test_a_request_is_answered_as_one_of_http11_whatever_its_version() -> None:
+    """If not: nothing but the status line of the answer to a request for HTTP/2.0 is wrong. Look where aiohttp's
+    response takes its version from."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.version.major == 2
+        answer_as_http11(request)
+        return web.Response()
+
+    server = await asyncio.get_running_loop().create_server(web.Server(handle), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    server.close()
