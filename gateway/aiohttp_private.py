@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict
 
@@ -33,6 +34,11 @@ class Received(Protocol):
 def was_routed(request: web.Request) -> bool:
     """Return whether the request's route has been looked up. The public `match_info` asserts that it has."""
     return request._match_info is not None
+
+
+def answer_as_http11(request: web.BaseRequest) -> None:
+    """Answer a request of whatever version as one of HTTP/1.1. aiohttp would answer in the version of the request."""
+    request._cache["version"] = HttpVersion11
 
 
 class PlainServer:

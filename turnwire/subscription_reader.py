@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from turnwire.connecting.backoff import seconds_asked
 from turnwire.connecting.handshake import Lost
 from turnwire.connecting.link import Link, open_link
 from turnwire.connecting.patience import Patience
@@ -142,7 +143,7 @@ def decoded_push(link: Link, frame: bytes) -> SubscriberPush | None:
         log.warning("skipped a message of the gateway: %s", error)
         return None
     if isinstance(push, Goaway):
-        link.retry_after = push.reconnect_after_ms / 1000
+        link.retry_after = seconds_asked(push.reconnect_after_ms)
     elif isinstance(push, Expiring):
         link.renew_token()
     return push

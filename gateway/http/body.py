@@ -75,8 +75,10 @@ class BodyReader:
 
 def check_encoding(request: web.Request) -> None:
     """Raise an HTTPException (415) for a compressed body: a small one could inflate to a huge one."""
-    encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity")
-    if encoding.strip().lower() != "identity":
+    if hdrs.CONTENT_ENCODING not in request.headers:
+        return
+    encodings = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING)).split(",")
+    if any(each.strip().lower() not in ("", "identity") for each in encodings):
         raise web.HTTPUnsupportedMediaType(text="the body must not be compressed: send it without Content-Encoding")
 
 

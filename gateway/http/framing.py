@@ -7,36 +7,67 @@ from functools import lru_cache
 from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion10, HttpVersion11
 
 from turnwire.protocol.errors import ErrorCode, InvalidMessage, TurnwireError
 
 UNKNOWN_CODING: Final = "chunked is the only supported transfer coding"
+UNKNOWN_VERSION: Final = "the gateway speaks HTTP/1.1 and HTTP/1.0"
 _CODING_HEADER: Final = re.compile(rb"^transfer-encoding[ \t]*:(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*,;=%+-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]*))?")
 _MAX_PORT: Final = 65535
+_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +[!-~]+ +HTTP/([0-9])\.([0-9])\r\n")
+_SPOKEN: Final = ((b"1", b"1"), (b"1", b"0"))
 
 
-class UnknownCoding(TurnwireError):
-    """501: the body has a transfer coding that the gateway does not know. The connection must be closed after the
+class Unframed(TurnwireError):
+    """The gateway cannot tell where this request ends, or must not trust it. The connection must be closed after the
     answer."""
 
-    def __init__(self) -> None:
-        super().__init__(ErrorCode.INVALID_MESSAGE, UNKNOWN_CODING, [UNKNOWN_CODING])
-        self.status = 501
+    def __init__(self, status: int, fault: str) -> None:
+        super().__init__(ErrorCode.INVALID_MESSAGE, fault, [fault])
+        self.status = status
 
 
 def check_framing(request: web.BaseRequest) -> None:
-    """Raise UnknownCoding, or InvalidMessage for an invalid Host."""
+    """Raise Unframed, or InvalidMessage for an invalid Host or target."""
     headers = request.headers
+    if request.version is not HttpVersion11:
+        _check_version(request)
     if hdrs.TRANSFER_ENCODING in headers and _names(",".join(headers.getall(hdrs.TRANSFER_ENCODING))) != ["chunked"]:
-        raise UnknownCoding
+        raise Unframed(501, UNKNOWN_CODING)
+    target = request.raw_path
+    if "#" in target:
+        raise InvalidMessage("the request's target must not have a fragment")
     hosts = headers.getall(hdrs.HOST, None)
     if hosts is None:
         return
     if len(hosts) > 1 or not is_host(hosts[0]):
         raise InvalidMessage("a request must have one Host, which is a name or an address")
-    if not request.raw_path.startswith(("/", "*")) and not _is_of(hosts[0], request.raw_path):
-        raise InvalidMessage("the Host must be the one in the request's target")
+    if not target.startswith(("/", "*")) and not _is_of(hosts[0], target):
+        raise InvalidMessage("the Host must be the one in the request's target, which must begin with http or https")
+
+
+def _check_version(request: web.BaseRequest) -> None:
+    """Raise Unframed for another version than 1.1 and 1.0, and for chunks in one that has none."""
+    if request.version == HttpVersion11:
+        return
+    if request.version != HttpVersion10:
+        raise Unframed(505, UNKNOWN_VERSION)
+    if hdrs.TRANSFER_ENCODING in request.headers:
+        raise Unframed(400, "an HTTP/1.0 request must not have a Transfer-Encoding")
+
+
+def fault_of(head: bytes) -> tuple[int, str] | None:
+    """Return the status and text for the bytes of a head that could not be parsed; None if any 400 will do."""
+    if has_unknown_coding(head):
+        return 501, UNKNOWN_CODING
+    line = _REQUEST_LINE.match(head)
+    if line is None:
+        return None
+    if line.group(2, 3) not in _SPOKEN:
+        return 505, UNKNOWN_VERSION
+    return None
 
 
 def has_unknown_coding(head: bytes) -> bool:
@@ -54,8 +85,11 @@ def is_host(value: str) -> bool:
 
 def _is_of(host: str, target: str) -> bool:
     """Return whether a target with an authority, `http://host:port/path` or `host:port`, names this host."""
-    authority = target.partition("://")[2].partition("/")[0].partition("?")[0] if "://" in target else target
-    return authority.lower() == host.lower()
+    scheme, separator, rest = target.partition("://")
+    if not separator:
+        return target.lower() == host.lower()
+    authority = rest.partition("/")[0].partition("?")[0]
+    return scheme.lower() in ("http", "https") and authority.lower() == host.lower()
 
 
 def _names(codings: str) -> list[str]:

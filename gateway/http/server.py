@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import hdrs, web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
 from aiohttp.http_websocket import WebSocketReader
 
-from turnwire.gateway.aiohttp_private import HttpProtocol, PlainServer, Runner, Server, was_routed
+from turnwire.gateway.aiohttp_private import HttpProtocol, PlainServer, Runner, Server, answer_as_http11, was_routed
 from turnwire.gateway.http.body import check_encoding
 from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
 from turnwire.gateway.http.farewells import Farewells
-from turnwire.gateway.http.framing import UNKNOWN_CODING, UnknownCoding, check_framing, has_unknown_coding
+from turnwire.gateway.http.framing import Unframed, check_framing, fault_of
 from turnwire.gateway.http.headers import set_security_headers
 from turnwire.gateway.http.websocket_frames import DeafReader, StrictReader
 from turnwire.protocol.errors import ErrorCode
@@ -112,7 +112,8 @@ class HttpRunner(Runner):
                     if (turn := begin(request)) is not None:
                         await turn
                     response = await guard(request, routed)
-                except UnknownCoding as error:
+                except Unframed as error:
+                    answer_as_http11(request)
                     response = answer_to_error(request, error, retry_after=retry_after)
                     response.force_close()
                     await set_headers(request, response)
@@ -132,15 +133,18 @@ class HttpRunner(Runner):
 
 
 def _allowed(request: web.Request, error: Exception) -> web.Response | None:
-    """Return the methods that a resource allows, for an OPTIONS request that is no CORS preflight; else None."""
+    """Return the methods that a resource allows, or the gateway for `*`, for an OPTIONS request that is no CORS
+    preflight; else None."""
     if request.method != hdrs.METH_OPTIONS or hdrs.ORIGIN in request.headers:
         return None
-    if not isinstance(error, web.HTTPMethodNotAllowed | web.HTTPForbidden):
+    routes: Iterable[web.AbstractRoute] | None = None
+    if request.raw_path == "*" and isinstance(error, web.HTTPNotFound):
+        routes = request.app.router.routes()
+    elif isinstance(error, web.HTTPMethodNotAllowed | web.HTTPForbidden):
+        routes = request.match_info.route.resource
+    if routes is None:
         return None
-    resource = request.match_info.route.resource
-    if resource is None:
-        return None
-    return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(sorted({route.method for route in resource}))})
+    return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(sorted({route.method for route in routes}))})
 
 
 class _Connection(HttpProtocol):
@@ -241,6 +245,7 @@ class _Connection(HttpProtocol):
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
         if status == 400:
+            answer_as_http11(request)
             response = self._malformed(exc, message)
         else:
             response = internal_error(exc, request.method, request.rel_url.raw_path)
@@ -250,11 +255,15 @@ class _Connection(HttpProtocol):
 
     def _malformed(self, exc: BaseException | None, message: str | None) -> web.Response:
         method, path = self._request_line()
-        fault, status = (message or "bad request").split("\n", 1)[0].rstrip(": "), 400
+        status, fault = fault_of(self._head) or (400, (message or "bad request").split("\n", 1)[0].rstrip(": "))
         if isinstance(exc, LineTooLong):
-            fault = "the request line or a header is too long"
-        elif has_unknown_coding(self._head):
-            fault, status = UNKNOWN_CODING, 501
+            status, fault = 400, "the request line or a header is too long"
+        elif isinstance(exc, BadHttpMethod) and method != "UNKNOWN":
+            status, fault = 501, f"{method} is not a known method"
+        elif isinstance(exc, InvalidURLError):
+            fault = "its target is not a URL"
+        elif fault == "Bad status line":
+            fault = "its first line is not of the form METHOD TARGET HTTP/1.1"
         fault = f"not a valid HTTP request: {fault}"
         return error_response(ErrorCode.INVALID_MESSAGE, [fault], method=method, path=path, status=status)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from turnwire import errors
-from turnwire.connecting.backoff import LONGEST, Backoff
+from turnwire.connecting.backoff import LONGEST, Backoff, seconds_asked
 from turnwire.connecting.handshake import Lost
 from turnwire.connecting.patience import Patience
 from turnwire.errors import final_close
@@ -38,6 +38,19 @@ def test_a_reconnect_waits_at_least_as_long_as_the_gateway_asks() -> None:
     assert all(delay >= 3 for delay in delays(20, asked=3))
     assert delays(1, asked=3)[0] <= 4
     assert delays(1, asked=0)[0] <= 1
+
+
+@pytest.mark.parametrize("milliseconds", [600_001, 2**40, 10**400])
+def test_no_gateway_can_keep_a_client_away_for_longer_than_ten_minutes(milliseconds: int) -> None:
+    for by_goaway in (True, False):
+        waits = {Backoff().next_delay(seconds_asked(milliseconds), by_goaway=by_goaway) for _ in range(20)}
+        assert all(300 <= wait <= 601 for wait in waits)
+        assert len(waits) > 1, "they do not all come back together"
+    assert 600 <= Backoff().next_delay(seconds_asked(600_000)) <= 601
+
+
+def test_a_time_below_zero_is_none_at_all() -> None:
+    assert 0 <= Backoff().next_delay(seconds_asked(-(10**400)), by_goaway=True) <= 0.4
 
 
 def test_a_client_is_back_as_soon_as_a_leaving_gateway_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,21 @@ async def test_a_connection_is_back_as_soon_as_a_leaving_gateway_has_asked(node:
     assert await node.run("return states;") == ["connecting", "live", "reconnecting", "live"]
 
 
+async def test_a_gateway_keeps_a_client_away_for_ten_minutes_at_most(node: Node) -> None:
+    await node.run(SCRIPTED + OPEN + "follow('call');")
+    for asked in (3e9, 1e300):  # a timer of more than 24 days would fire at once
+        code = """
+            await until(() => gateway.state === 'live');
+            socket.tell({ type: 'goaway', reason: 'restart', reconnectAfterMs: asked });
+            socket.onclose({ code: 1012, reason: '' });
+            await until(() => gateway.retryAt);
+            const wait = gateway.retryAt - Date.now();
+            gateway.retry();
+            return wait;
+        """
+        assert 299_000 <= await node.run(code, asked=asked) <= 601_000
+
+
 async def test_a_proxy_without_a_gateway_is_asked_again(node: Node) -> None:
     code = """
         class Refused { constructor() { setTimeout(() => this.onclose({ code: 1006, reason: '' })); } close() {} }

@@ -6,6 +6,8 @@ import random
 
 FIRST = 0.2
 LONGEST = 10.0
+LONGEST_ASKED = 600.0
+"""The longest wait that a client lets others ask of it: the most that a gateway's setting allows."""
 GROWTH = 2.0
 SPREAD = 1.0
 """Seconds over which the reconnects of clients that lost the gateway at the same moment are spread."""
@@ -28,10 +30,17 @@ class Backoff:
 
     def next_delay(self, asked: float | None = None, *, by_goaway: bool = False) -> float:
         """Return the seconds to wait. `asked` is the least that the gateway wants this client to wait, or, unless it
-        has said so `by_goaway`, all clients."""
+        has said so `by_goaway`, all clients. If that is over LONGEST_ASKED, it is taken as a random time up to that."""
         longest = min(LONGEST, FIRST * GROWTH ** min(self._attempts, 16))
         self._attempts += 1
         delay = longest * random.uniform(0.5, 1.0)
         if asked is not None:
+            if asked > LONGEST_ASKED:
+                asked = LONGEST_ASKED * random.uniform(0.5, 1.0)
             delay = max(asked, delay if self._attempts > 1 else 0.0)
         return delay + random.uniform(0.0, min(SPREAD, SPREAD_AFTER_GOAWAY) if by_goaway else SPREAD)
+
+
+def seconds_asked(milliseconds: int) -> float:
+    """Return the seconds that a `goaway` asks for, whatever number of digits it has; 0 for a negative one."""
+    return max(0, min(milliseconds, 10**9)) / 1000

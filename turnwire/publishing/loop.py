@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from turnwire.client import Client
+from turnwire.connecting.backoff import seconds_asked
 from turnwire.connecting.handshake import Lost
 from turnwire.connecting.link import Link, open_link
 from turnwire.connecting.patience import Patience
@@ -113,7 +114,7 @@ class PublisherLoop:
         if isinstance(reply, Opened):
             return reply
         if isinstance(reply, Goaway):
-            raise Lost(reply.reason, reply.reconnect_after_ms / 1000, announced=True)
+            raise Lost(reply.reason, seconds_asked(reply.reconnect_after_ms), announced=True)
         if isinstance(reply, Error) and not reply.retryable:
             raise refusal(reply.message, reply.code)
         raise Lost(reply.message if isinstance(reply, Error) else "the gateway did not open the session")
@@ -139,7 +140,7 @@ class PublisherLoop:
             if reply is None:
                 continue
             if isinstance(reply, Goaway):
-                link.retry_after = reply.reconnect_after_ms / 1000
+                link.retry_after = seconds_asked(reply.reconnect_after_ms)
             elif isinstance(reply, Expiring):
                 link.renew_token()
             self._answered_at = _now()

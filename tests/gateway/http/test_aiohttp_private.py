@@ -24,6 +24,7 @@ from turnwire.gateway.aiohttp_private import (
     Runner,
     Server,
     WebSocket,
+    answer_as_http11,
     was_routed,
 )
 
@@ -361,3 +362,21 @@ async def test_an_answer_is_sent_as_ready_bytes_unless_its_headers_may_have_chan
                 assert tuple(kept.values()) == expected
     assert [(each.prepared, each.body_length > 2) for each in answers] == [(True, True)] * 2
     assert served.runner.notes == [(0, True), (1, True)]
+
+
+async def test_a_request_is_answered_as_one_of_http11_whatever_its_version() -> None:
+    """If not: nothing but the status line of the answer to a request for HTTP/2.0 is wrong. Look where aiohttp's
+    response takes its version from."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.version.major == 2
+        answer_as_http11(request)
+        return web.Response()
+
+    server = await asyncio.get_running_loop().create_server(web.Server(handle), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    server.close()

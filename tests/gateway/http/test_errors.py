@@ -181,7 +181,7 @@ async def test_a_request_that_is_not_http_gets_the_envelope_and_logs_no_tracebac
     gateway: Gateway, caplog: pytest.LogCaptureFixture, request_bytes: bytes, method: str, path: str
 ) -> None:
     status, headers, envelope = parsed(await gateway.send_raw(request_bytes))
-    assert status == 400
+    assert status == (501 if method == "BREW" else 505 if b"HTTP/9.9" in request_bytes else 400)
     check_envelope(envelope, status, headers)
     assert (envelope["method"], envelope["path"], envelope["code"]) == (method, path, "invalid_message")
     assert headers.items() >= SECURITY_HEADERS.items()

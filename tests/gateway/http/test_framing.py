@@ -20,7 +20,8 @@ async def answered(gateway: Gateway, request: str) -> tuple[int, Json]:
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:] if line)
         envelope = json.loads(await reader.readexactly(int(headers["Content-Length"])))
         status = int(head.split()[1])
-        if status == 501:
+        assert head.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")), "no answer claims another version"
+        if status in (501, 505):
             assert await reader.read() == b"", "what follows cannot be told from the body"
     writer.close()
     if status >= 400:
@@ -47,6 +48,11 @@ async def test_two_headers_of_codings_are_read_as_one(gateway: Gateway) -> None:
     assert (await answered(gateway, f"POST /sessions HTTP/1.1\nHost: localhost\n{lines}{BODY}"))[0] == 501
 
 
+async def test_two_headers_of_encodings_are_read_as_one(gateway: Gateway) -> None:
+    lines = "Content-Encoding: identity\nContent-Encoding: gzip\nTransfer-Encoding: chunked\n"
+    assert (await answered(gateway, f"POST /sessions HTTP/1.1\nHost: localhost\n{lines}{BODY}"))[0] == 415
+
+
 async def test_chunked_is_served_in_any_case_of_letters(gateway: Gateway) -> None:
     for coding in ("chunked", "Chunked", "CHUNKED "):
         request = f"POST /sessions HTTP/1.1\nHost: localhost\nTransfer-Encoding: {coding}\nConnection: close\n{BODY}"
@@ -57,6 +63,49 @@ async def test_two_lengths_of_a_body_are_refused(gateway: Gateway) -> None:
     for lines in ("Content-Length: 17\nTransfer-Encoding: chunked", "Content-Length: 17\nContent-Length: 18"):
         request = f"POST /sessions HTTP/1.1\nHost: localhost\n{lines}\n{BODY}"
         assert (await answered(gateway, request))[0] == 400, lines
+
+
+@pytest.mark.parametrize("version", ["2.0", "0.9", "3.0", "1.2", "9.9"])
+async def test_other_versions_are_refused_by_an_answer_in_ours(gateway: Gateway, version: str) -> None:
+    upgrade = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n"
+    upgrade += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n"
+    for path, lines in (("/health/live", ""), ("/sessions", ""), ("/subscribe", upgrade)):
+        status, envelope = await answered(gateway, f"GET {path} HTTP/{version}\nHost: localhost\n{lines}\n")
+        assert (status, envelope["code"]) == (505, "invalid_message"), path
+        assert "HTTP/1.1" in envelope["message"][0]
+
+
+async def test_chunks_in_a_version_that_has_none_are_refused(gateway: Gateway) -> None:
+    lines = "Host: localhost\nTransfer-Encoding: chunked\nConnection: keep-alive"
+    assert (await answered(gateway, f"POST /sessions HTTP/1.0\n{lines}\n{BODY}"))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "fault"),
+    [
+        ("FOO /sessions HTTP/1.1", 501, "FOO is not a known method"),
+        ("get /sessions HTTP/1.1", 501, "get is not a known method"),
+        ("GET * HTTP/1.1", 400, "its target is not a URL"),
+        ("GET /sessions", 505, "HTTP/1.1"),
+        ("GET /sessions HTTP/1", 400, "METHOD TARGET HTTP/1.1"),
+        ("GET /sessions HTTPS/1.1", 400, "METHOD TARGET HTTP/1.1"),
+        ("GET /health/live#x HTTP/1.1", 400, "fragment"),
+        ("GET http://localhost/health/live#x HTTP/1.1", 400, "fragment"),
+        ("GET ftp://localhost/health/live HTTP/1.1", 400, "must begin with http"),
+    ],
+)
+async def test_a_first_line_that_cannot_be_served_is_named(
+    gateway: Gateway, line: str, status: int, fault: str
+) -> None:
+    found, envelope = await answered(gateway, f"{line}\nHost: localhost\n\n")
+    assert found == status
+    assert fault in envelope["message"][0]
+
+
+async def test_the_gateway_as_a_whole_says_which_methods_it_has(gateway: Gateway) -> None:
+    answer = await gateway.send_raw(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 204 ")
+    assert b"\r\nAllow: DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT\r\n" in answer
 
 
 ODD_HOSTS = (
@@ -80,6 +129,11 @@ async def test_an_odd_host_is_refused(gateway: Gateway) -> None:
         for lines in ODD_HOSTS:
             status, envelope = await answered(gateway, f"GET {path} HTTP/1.1\n{lines}\n")
             assert (status, envelope["code"]) == (400, "invalid_message"), (path, lines)
+
+
+async def test_a_host_with_a_colon_and_no_port_is_served(gateway: Gateway) -> None:
+    request = "GET /sessions HTTP/1.1\nHost: localhost:\nConnection: close\n\n"
+    assert (await answered(gateway, request))[0] == 200
 
 
 async def test_a_target_that_names_another_host_is_refused(gateway: Gateway) -> None:

@@ -10,7 +10,7 @@ from email.parser import BytesParser
 import pytest
 
 from tests.support.gateways import Gateway, new_id
-from tests.support.sockets import CLOSE, RawSocket, client_frame, publish_path, publisher
+from tests.support.sockets import CLOSE, PING, RawSocket, client_frame, publish_path, publisher
 
 VERSION = "Sec-WebSocket-Version: 13"
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
@@ -70,6 +70,12 @@ BROKEN = {
         for code in (0, 999, 1004, 1005, 1006, 1015, 2000, 5000, 65535)
     },
     "half a close code": client_frame(b"\x03", CLOSE),
+    **{f"the reserved opcode {opcode}": client_frame(b"", opcode) for opcode in (3, 7, 11, 15)},
+    **{f"the reserved bit {bit:#x}": bytes([0x81 | bit]) + client_frame(b"{}")[1:] for bit in (0x10, 0x20, 0x40)},
+    "a ping in pieces": client_frame(b"", PING, fin=False),
+    "a long ping": client_frame(bytes(126), PING),
+    "a long close": client_frame(b"\x03\xe8" + bytes(124), CLOSE),
+    "a piece of no message": client_frame(b"{}", 0),
 }
 
 
@@ -83,6 +89,13 @@ async def test_a_frame_that_breaks_the_protocol_ends_the_connection_with_1002(ga
             assert await raw.close_code() == 1002, (path, what)
             raw.close()
     assert await (await publisher(gateway, session_id)).acked("a") == [1]
+
+
+async def test_a_reason_that_is_not_utf8_is_answered_with_1007(gateway: Gateway) -> None:
+    raw = await RawSocket.connect(gateway, "/subscribe")
+    await raw.write(client_frame(struct.pack("!H", 1000) + b"\xed\xa0\x80", CLOSE))
+    assert await raw.close_code() == 1007
+    raw.close()
 
 
 async def test_codes_that_may_be_sent_are_answered(gateway: Gateway) -> None:

@@ -2,6 +2,8 @@
 export const PAUSES = {
   first: 200,
   longest: 10_000,
+  /** The longest wait that a client lets others ask of it: the most that a gateway's setting allows. */
+  longestAsked: 600_000,
   /** The time over which the reconnects of clients that lost the gateway at the same moment are spread. */
   spread: 1000,
   /** The same for clients that the gateway has told when to reconnect: it has given each of them another time. */
@@ -23,13 +25,19 @@ export class Backoff {
 
   /**
    * Return the milliseconds to wait. `asked` is the least that the gateway wants this client to wait, or, unless it has
-   * said so `byGoaway`, all clients.
+   * said so `byGoaway`, all clients. If that is over the longest, it is taken as a random time up to that.
    */
   nextDelay(asked?: number, byGoaway = false): number {
     const longest = Math.min(PAUSES.longest, PAUSES.first * 2 ** Math.min(this.#attempts, 16));
     this.#attempts += 1;
     let delay = longest * (0.5 + Math.random() / 2);
-    if (asked !== undefined) delay = Math.max(asked, this.#attempts > 1 ? delay : 0);
+    if (asked !== undefined) delay = Math.max(bounded(asked), this.#attempts > 1 ? delay : 0);
     return delay + Math.random() * (byGoaway ? Math.min(PAUSES.spread, PAUSES.spreadAfterGoaway) : PAUSES.spread);
   }
+}
+
+/** Return a time that others ask for, in bounds. A timer given more than 24 days, or no number, would fire at once. */
+function bounded(asked: number): number {
+  if (asked > PAUSES.longestAsked) return PAUSES.longestAsked * (0.5 + Math.random() / 2);
+  return asked >= 0 ? asked : 0;
 }
