@@ -17,7 +17,15 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
 from aiohttp.http_websocket import WebSocketReader
 
-from turnwire.gateway.aiohttp_private import HttpProtocol, PlainServer, Runner, Server, answer_as_http11, was_routed
+from turnwire.gateway.aiohttp_private import (
+    HttpProtocol,
+    PlainServer,
+    QuickRoutes,
+    Runner,
+    Server,
+    answer_as_http11,
+    was_routed,
+)
 from turnwire.gateway.http.body import check_encoding
 from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
 from turnwire.gateway.http.farewells import Farewells
@@ -97,11 +105,13 @@ class HttpRunner(Runner):
     def make_server(self, plain: PlainServer) -> web.Server:
         guard, answered, retry_after = self._guard, self._answered, self._retry_after
         arrivals, make_ready, send_large, begin = self._arrivals, self._make_ready, self._send_large, self._begin
+        quick = QuickRoutes(self.app)
         set_headers = self.app.on_response_prepare.send
 
         def routed(request: web.Request) -> Awaitable[web.StreamResponse]:
             check_encoding(request)
-            return plain.handle(request)
+            handler = quick.find(request)
+            return plain.handle(request) if handler is None else handler(request)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             started = time.perf_counter()

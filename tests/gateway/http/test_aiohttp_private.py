@@ -21,6 +21,7 @@ from turnwire.gateway.aiohttp_private import (
     Answer,
     HttpProtocol,
     PlainServer,
+    QuickRoutes,
     Runner,
     Server,
     WebSocket,
@@ -380,3 +381,23 @@ async def test_a_request_is_answered_as_one_of_http11_whatever_its_version() -> 
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
     writer.close()
     server.close()
+
+
+async def test_a_route_can_be_noted_without_the_router(served: Served) -> None:
+    """`Request._match_info`, and the arguments of `UrlMappingMatchInfo`.
+
+    When it fails: have `QuickRoutes.find` return None always. The gateway works without it; a small request then takes
+    a twentieth more time. tests/gateway/http/test_quick_routes.py compares the routes.
+    """
+    found: list[object] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        handler = QuickRoutes(served.app).find(request)
+        found.extend([handler, request.match_info["session_id"], request.app is served.app])
+        return web.Response(text="served")
+
+    served.app.router.add_get("/calls/{session_id:[^/]*}", answer)
+    port = await served.start()
+    async with ClientSession() as client, client.get(f"http://127.0.0.1:{port}/calls/7") as response:
+        assert response.status == 200
+    assert found == [answer, "7", True]
