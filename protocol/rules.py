@@ -256,7 +256,8 @@ class Ledger:
     def forget_pending(self) -> None:
         """Drop all pending events. They may or may not be stored: only the log can tell."""
         self._pending.clear()
-        self._fresh = []
+        if self._fresh:
+            self._fresh = []
 
     @property
     def tail_length(self) -> int:

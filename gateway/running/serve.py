@@ -19,7 +19,7 @@ import uvloop
 
 from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.running.collector import calm_collector
+from turnwire.gateway.running.collector import calm_collector, scan_often
 from turnwire.gateway.running.systemd import Systemd
 from turnwire.gateway.telemetry.hiding import hide_password
 from turnwire.store.embedded.faults import EmbeddedDatabaseError
@@ -113,7 +113,7 @@ async def _run_until_cancelled(process: _Process, on_ready: Callable[[str], None
         if on_ready is not None:
             on_ready(url)
         await process.warn_if_database_is_away()
-        await asyncio.get_running_loop().create_future()
+        await scan_often()
     finally:
         # In a separate task: this one is being cancelled, which would confuse the timeouts in `stop`.
         await asyncio.create_task(process.stop(), name="stop")

@@ -13,6 +13,10 @@ WORTH: Final = 2.2
 """The appends that commits which have waited must hold on average, to go on waiting."""
 PATIENCE: Final = 100
 """The number of commits that do not wait after others have waited in vain."""
+ENOUGH: Final = 3
+"""The appends that share the cost of a command well: a fourth would save each of them a twelfth of it."""
+ENOUGH_SECONDS: Final = 0.0025
+"""While more come, a commit that need not wait for longer holds those of so many seconds."""
 LAST: Final = 8
 """The number of commits by which the next ones are judged. One in so many waits to the end."""
 
@@ -24,9 +28,12 @@ class Pace:
     fast, a commit begins at the earliest INTERVAL after the beginning of the one before and REST after its end, or once
     it holds as much as any of the LAST ones. Senders that wait for each ack lose next to nothing by this, because they
     have all sent again by then. One or two of them are not worth a pause: PATIENCE commits that do not wait follow.
+
+    While the database answers fast, a commit also begins once it holds ENOUGH, or what comes in ENOUGH_SECONDS. The
+    last of its appends then does not wait at all. Beside a slow one, those who wait for acks would be split in two.
     """
 
-    __slots__ = ("_due", "_hasty", "_held", "_waited", "_waits")
+    __slots__ = ("_began", "_due", "_enough", "_hasty", "_held", "_is_fast", "_waited", "_waits")
 
     def __init__(self) -> None:
         self._due = float("-inf")
@@ -38,6 +45,11 @@ class Pace:
         self._waited = False
         """Whether the next commit has waited."""
         self._waits = 0
+        self._began: deque[tuple[float, int]] = deque(maxlen=LAST)
+        """When the last commits began, and the appends in each."""
+        self._enough = ENOUGH
+        self._is_fast = False
+        """Whether the last commit took so short that the next one waits for the rest of INTERVAL."""
 
     def wait(self, now: float) -> float:
         """Return the seconds that the next commit has to wait; 0 if it may begin."""
@@ -48,11 +60,16 @@ class Pace:
 
     def is_enough(self, appends: int) -> bool:
         """Return whether a commit of so many appends need not wait any longer."""
-        return appends >= max(self._held, default=appends + 1) and self._waits % LAST > 0
+        enough = max(self._held, default=appends + 1)
+        if self._is_fast:
+            enough = min(enough, self._enough)
+        return appends >= enough and self._waits % LAST > 0
 
     def begin(self, now: float, appends: int) -> None:
         """Note that a commit of so many appends begins."""
         self._due = now + INTERVAL
+        self._began.append((now, appends))
+        self._enough = max(ENOUGH, round(self._rate() * ENOUGH_SECONDS))
         if self._hasty:
             self._hasty -= 1
         elif self._waited:
@@ -63,4 +80,10 @@ class Pace:
 
     def end(self, now: float) -> None:
         """Note that a commit has ended."""
+        self._is_fast = now + REST <= self._due
         self._due = max(self._due, now + REST)
+
+    def _rate(self) -> float:
+        """Return the appends that come in a second."""
+        (first, before), (last, _) = self._began[0], self._began[-1]
+        return (sum(appends for _, appends in self._began) - before) / (last - first) if last > first else 0.0

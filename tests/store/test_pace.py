@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.store.test_group_commit import Disk, Work, begun
-from turnwire.store.lanes.pace import INTERVAL, LAST, PATIENCE, REST, Pace
+from turnwire.store.lanes.pace import ENOUGH, ENOUGH_SECONDS, INTERVAL, LAST, PATIENCE, REST, Pace
 
 
 def paced(appends: int, commits: int = LAST) -> tuple[Pace, float]:
@@ -68,6 +68,37 @@ def test_one_wait_in_some_goes_to_the_end_so_that_commits_can_grow() -> None:
         enough.append(pace.is_enough(5))
         pace.begin(now, 5)
     assert sorted(enough) == [False] + [True] * (LAST - 1)
+
+
+def answered(appends: int, seconds: float, apart: float = INTERVAL) -> Pace:
+    """Return a pace after commits of this size, which began so far `apart` and took so many `seconds`, one of which
+    was large. The next one waits."""
+    pace, now = Pace(), 100.0
+    for size in (50, *[appends] * LAST):
+        pace.wait(now)
+        pace.begin(now, size)
+        pace.end(now + seconds)
+        now += apart
+    pace.wait(now - apart + seconds)
+    return pace
+
+
+def test_while_the_database_answers_fast_a_few_appends_are_enough() -> None:
+    pace = answered(ENOUGH, INTERVAL / 3)
+    assert not pace.is_enough(ENOUGH - 1)
+    assert pace.is_enough(ENOUGH)
+
+
+def test_while_many_come_more_are_enough() -> None:
+    pace = answered(12, INTERVAL / 3)
+    often = round(12 * ENOUGH_SECONDS / INTERVAL)
+    assert not pace.is_enough(often - 1)
+    assert pace.is_enough(often)
+
+
+def test_beside_a_slow_database_a_commit_waits_for_all_who_wait_for_acks() -> None:
+    pace = answered(6, INTERVAL * 2, apart=INTERVAL * 3)
+    assert not pace.is_enough(ENOUGH)
 
 
 class Patient(Pace):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 
 import pytest
 
-from turnwire.gateway.running.collector import calm_collector
+from turnwire.gateway.running import collector
+from turnwire.gateway.running.collector import calm_collector, scan_often
 
 _MOST_AT_ONCE = 20_000
 """Some 5 ms."""
@@ -48,3 +50,35 @@ def test_the_collector_frees_young_cycles(scans: list[int]) -> None:
     for _ in range(150_000):
         cycle()
     assert len(gc.get_objects()) < 3 * _MOST_AT_ONCE
+
+
+async def test_objects_that_replace_others_are_scanned_before_they_are_many(
+    scans: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "_PAUSE", 0)
+    waiting: list[list[int]] = [[] for _ in range(30_000)]
+    scanning = asyncio.create_task(scan_often())
+    del scans[:]
+    for number in range(len(waiting)):
+        waiting[number] = [number]
+        if number % 1_000 == 0:
+            await asyncio.sleep(0)
+    scanning.cancel()
+    more: list[list[int]] = [[] for _ in range(6_000)]  # enough for a scan of its own
+    assert len(waiting) + len(more) > _MOST_AT_ONCE > max(scans)
+
+
+async def test_every_third_scan_includes_the_survivors_of_the_last_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Enough(Exception):
+        """Ends the scans."""
+
+    def scan(generation: int) -> None:
+        scanned.append(generation)
+        if len(scanned) == 6:
+            raise Enough
+
+    scanned: list[int] = []
+    monkeypatch.setattr(collector, "_PAUSE", 0)
+    with pytest.raises(Enough):
+        await scan_often(scan)
+    assert scanned == [0, 0, 1, 0, 0, 1]
