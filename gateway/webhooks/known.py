@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import heapq
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +18,10 @@ TRAIL: Final = timedelta(seconds=120)
 """How far the written mark stays behind the present: gateways' clocks differ, and a creation takes time."""
 _LATE: Final = timedelta(seconds=60)
 """How long an ended session is kept after its grace time."""
+_MOST_KEPT: Final = 100
+"""The most sessions told to their end that are kept because the mark waits for sessions that have been told nothing."""
+_A_SLICE: Final = 200
+"""The number of sessions of a search that are taken in between two pauses: about a millisecond."""
 
 
 class Known:
@@ -24,6 +30,9 @@ class Known:
     The **mark** is a time: every session that began before it either has been told to its end, or has a document of its
     progress. So after a crash, all that is still to be told follows from the mark, the documents, and the sessions in
     the store. Nothing has to be written before an event is acked.
+
+    Nothing is written about a session of which nothing has been told: the mark waits for it instead. So new sessions
+    cost an endpoint that does not answer no writes, however many there are.
     """
 
     def __init__(self, endpoint: Endpoint, store: ProgressStore, *, most: int, end_grace: float) -> None:
@@ -41,22 +50,35 @@ class Known:
         self._late = timedelta(seconds=end_grace) + _LATE
         self._dirty: dict[str, None] = {}
         self._gone: dict[str, None] = {}
+        self._untold: dict[str, None] = {}
+        """Sessions that the mark waits for."""
+        self._starts: list[tuple[datetime, str]] = []
+        """When they began, as a heap. It may hold outdated entries."""
 
     def changed(self, told: Told) -> None:
         """Schedule the session's progress to be written."""
+        self._untold.pop(told.session_id, None)
         self._dirty[told.session_id] = None
 
     def forget(self, session_id: str) -> None:
         """Forget the session, because it was erased or told to its end."""
         told = self.told.pop(session_id, None)
         self._dirty.pop(session_id, None)
+        self._untold.pop(session_id, None)
         if told is not None and told.stored:
             self._gone[session_id] = None
 
     def mark(self, now: datetime) -> datetime:
         """Return the mark. It never goes back."""
-        self._mark = max(self._mark, min(self.seen_until, now - TRAIL))
+        edge = self._edge(now)
+        while self._starts and self._starts[0][1] not in self._untold:
+            heapq.heappop(self._starts)
+        self._mark = max(self._mark, min(edge, self._starts[0][0]) if self._starts else edge)
         return self._mark
+
+    def _edge(self, now: datetime) -> datetime:
+        """Return the time before which no session can begin any more that is not known."""
+        return min(self.seen_until, now - TRAIL)
 
     # --- which sessions ----------------------------------------------------------------------------------------------
 
@@ -74,7 +96,11 @@ class Known:
 
     def _begin(self, session_id: str, life: int | None, started_at: datetime) -> None:
         self.told[session_id] = told = Told(session_id=session_id, life=life, started_at=started_at)
-        self.changed(told)
+        if started_at < self._mark:
+            self.changed(told)
+        else:
+            self._untold[session_id] = None
+            heapq.heappush(self._starts, (started_at, session_id))
 
     async def look(self, now: datetime, *, wants_events: bool) -> list[str]:
         """Find sessions in the store. Return the ids of those with news. Raises StorageUnavailable.
@@ -84,7 +110,9 @@ class Known:
         new: list[str] = []
         unended = await self._store.unended()
         open_ones = {begun.session_id for begun in unended}
-        for begun in unended:
+        for number, begun in enumerate(unended):
+            if number % _A_SLICE == _A_SLICE - 1:
+                await asyncio.sleep(0)
             if self._is_new(begun, wants_events=wants_events):
                 new.append(begun.session_id)
         new += [
@@ -99,7 +127,8 @@ class Known:
             return True
 
         span = self.searching or FIRST_SPAN
-        self.seen_until, whole, self.searching = await discover(self._store, self.mark(now), now, take, span)
+        since = max(self._mark, self._edge(now))
+        self.seen_until, whole, self.searching = await discover(self._store, since, now, take, span)
         self.behind = not whole
         return new
 
@@ -128,14 +157,21 @@ class Known:
 
     async def settle(self, key: str, mark: datetime, now: datetime, is_idle: Callable[[str], bool]) -> None:
         """Forget the sessions that have been told to their end. The `mark` must have been written before."""
-        done = [
-            session_id
-            for session_id, told in self.told.items()
-            if told.ended_at is not None
-            and told.started_at < mark
-            and told.ended_at + self._late < now
-            and is_idle(session_id)
-        ]
+        edge, done, kept = self._edge(now), list[str](), 0
+        for session_id, told in self.told.items():
+            if told.ended_at is not None and told.ended_at + self._late < now and is_idle(session_id):
+                if told.started_at < mark:
+                    done.append(session_id)
+                else:
+                    kept += told.started_at < edge
+        if kept > _MOST_KEPT:
+            self._let_pass(edge)
         for session_id in done:
             self.forget(session_id)
         await self.write(key)
+
+    def _let_pass(self, edge: datetime) -> None:
+        """Have documents written of the sessions that the mark waits for, so that it need not wait for them."""
+        for session_id in tuple(self._untold):
+            if (told := self.told[session_id]).started_at < edge:
+                self.changed(told)

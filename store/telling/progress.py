@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -82,6 +83,9 @@ class ProgressStore:
         self._sessions = sessions
         self._condition = condition or DatabaseCondition()
         self._places = Places(1)
+        self._reading = asyncio.Lock()
+        self._next_read: asyncio.Task[list[Begun]] | None = None
+        """The read of `unended` that has not begun yet."""
 
     async def load(self, key: str) -> list[Told]:
         """Return the progress of every unfinished session."""
@@ -128,13 +132,30 @@ class ProgressStore:
         return await self._find({"startedAt": {"$gte": since, "$lt": before}})
 
     async def unended(self) -> list[Begun]:
-        """Return the sessions that have not ended by their stored fields. Expensive: reads all of them."""
-        return await self._find({"status": {"$in": ["initiated", "active"]}})
+        """Return the sessions that have not ended by their stored fields.
+
+        Expensive: reads all of them. So endpoints that ask while they are being read share the next read.
+        """
+        if self._next_read is None:
+            self._next_read = asyncio.create_task(self._read_unended())
+            self._next_read.add_done_callback(_retrieve)
+        return await asyncio.shield(self._next_read)
+
+    async def _read_unended(self) -> list[Begun]:
+        async with self._reading:
+            self._next_read = None  # who asks from here on may have to know of sessions that this read does not see
+            return await self._find({"status": {"$in": ["initiated", "active"]}})
 
     async def _find(self, condition: Document) -> list[Begun]:
         fields = dict.fromkeys(("life", "startedAt", "endedAt", "lastSeq", "importing", "importedAt", "epoch"), 1)
         found = self._sessions.find(condition, fields).to_list(length=None)
         return [_begun_of(document) for document in await self._condition.ask(_READ, found)]
+
+
+def _retrieve(read: asyncio.Task[list[Begun]]) -> None:
+    """Take in the error of a read, which nobody else does if all who waited for it have been cancelled."""
+    if not read.cancelled():
+        read.exception()
 
 
 def _id_of(key: str, session_id: str) -> str:

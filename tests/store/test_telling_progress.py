@@ -37,3 +37,34 @@ async def test_all_endpoints_together_write_one_bulk_at_a_time_in_turn() -> None
     await asyncio.gather(*(progress.save(endpoint, told()) for endpoint in ("a", "b", "c")))
     assert collection.most == 1
     assert collection.endpoints == ["a", "b", "c", "a", "b", "c"]
+
+
+class Sessions:
+    """Counts the reads of all unended sessions, each of which takes until `go`."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.go = asyncio.Event()
+
+    def find(self, condition: object, fields: object) -> Sessions:
+        self.reads += 1
+        return self
+
+    async def to_list(self, length: int | None) -> list[dict[str, object]]:
+        await self.go.wait()
+        return []
+
+
+async def test_endpoints_that_ask_for_all_unended_sessions_during_a_read_share_the_next_one() -> None:
+    sessions = Sessions()
+    progress = ProgressStore(None, sessions)
+    first = asyncio.create_task(progress.unended())
+    while sessions.reads == 0:
+        await asyncio.sleep(0)
+    others = [asyncio.create_task(progress.unended()) for _ in range(15)]
+    await asyncio.sleep(0)
+    assert sessions.reads == 1, "the embedded database reads for one at a time"
+    others.pop().cancel()
+    sessions.go.set()
+    assert await asyncio.gather(first, *others) == 15 * [[]]
+    assert sessions.reads == 2, "what began before an endpoint asked may lack a session that it has to know"

@@ -29,11 +29,14 @@ class Receiver:
         self.attempts: list[tuple[float, str]] = []
         """(time, sessionId) of each attempt."""
         self.refuses: Callable[[Any], NotTaken | None] = lambda body: None
+        self.never_answers: Callable[[Any], bool] = lambda body: False
         self.secrets: list[Sequence[str]] = []
 
     async def send(self, url: str, message: Message, secrets: Sequence[str]) -> None:
         await asyncio.sleep(0.001)
         body = msgspec.json.decode(message.body)
+        if self.never_answers(body):
+            await asyncio.Event().wait()
         self.attempts.append((asyncio.get_running_loop().time(), body["data"].get("sessionId", "")))
         self.secrets.append(secrets)
         refusal = self.refuses(body)
