@@ -29,6 +29,7 @@ _WEBHOOK: Final[Schema] = {
     "failing": 0,
     "deliveredAt": TIME,
     "lastError": None,
+    "toldUntil": TIME,
 }
 _EXAMPLES: Final[dict[str, Schema]] = {
     "NewWebhook": {"url": _URL, "events": _EVENTS},

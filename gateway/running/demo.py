@@ -50,14 +50,23 @@ def demo(config: Config, data_dir: Path | None, *, once: bool) -> bool:
 async def _demo(config: Config, once: bool) -> bool:
     """Run the gateway, which handles SIGINT and SIGTERM itself, and the calls, which end with it."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    gateway = asyncio.create_task(serve(config, ready.set_result), name="gateway")
     streams: asyncio.Task[bool] | None = None
+
+    def leave() -> None:
+        """End the calls while the gateway still acks their events: later, each would report that it is cut off."""
+        typer.echo("\nThe demo ends.")
+        if streams is not None:
+            streams.cancel()
+
+    gateway = asyncio.create_task(serve(config, ready.set_result, on_signal=leave), name="gateway")
     try:
         waited: list[asyncio.Future[Any]] = [gateway, ready]
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
             streams = asyncio.create_task(_stream_calls(ready.result(), once), name="calls")
             await asyncio.wait({gateway, streams}, return_when=asyncio.FIRST_COMPLETED)
+            if streams.cancelled():
+                await asyncio.wait({gateway})
     finally:
         for task in (streams, gateway):
             if task is not None and not task.done():

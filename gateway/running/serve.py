@@ -68,20 +68,23 @@ def _configure_logs(config: Config) -> None:
 
 
 async def serve(
-    config: Config, on_ready: Callable[[str], None] | None = None, prepare: Callable[[], None] = lambda: None
+    config: Config,
+    on_ready: Callable[[str], None] | None = None,
+    prepare: Callable[[], None] = lambda: None,
+    on_signal: Callable[[], object] = lambda: None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or cancellation, then stop in order. A second signal ends the process at once.
 
     `on_ready` is called with the URL once the gateway listens, and `prepare` in a thread, before anything but the
-    embedded database has begun. Must run in the main thread. Raises ServeError, what `prepare` raises, and ConfigError
-    for an invalid MongoDB URI.
+    embedded database has begun. `on_signal` is called when a signal ends it, before anything stops. Must run in the
+    main thread. Raises ServeError, what `prepare` raises, and ConfigError for an invalid MongoDB URI.
     """
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
     received: list[int] = []
 
-    def on_signal(number: int) -> None:
+    def end(number: int) -> None:
         if received:
             os._exit(128 + number)
         received.append(number)
@@ -89,10 +92,11 @@ async def serve(
         last_resort = threading.Timer(config.drain_delay + _STOP_SECONDS + 0.1, _end_process)
         last_resort.daemon = True
         last_resort.start()
+        on_signal()
         task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
+        loop.add_signal_handler(number, end, number)
     try:
         await _run_until_cancelled(_Process(config, prepare), on_ready)
     except asyncio.CancelledError:

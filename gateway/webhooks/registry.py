@@ -57,7 +57,7 @@ class Registry:
         self._changed = changed
         self._most = most
         self._allow_private = allow_private
-        self.newest_report: Callable[[str], Report | None] = lambda _: None
+        self.newest_report: Callable[[Endpoint], Report | None] = lambda _: None
         """Returns the state of an endpoint that this gateway serves."""
 
     async def add(self, asked: NewWebhook) -> tuple[Webhook, bool]:
@@ -142,6 +142,7 @@ class Registry:
         endpoint = await self._load(webhook_id)
         before = endpoint.progress_key
         endpoint.floor, endpoint.seen_until, endpoint.round = floor, seen_until, endpoint.round + 1
+        endpoint.report = replace(endpoint.report, told_until=seen_until)
         _enable(endpoint)
         if not await self._endpoints.restart(endpoint):
             raise NoSuchWebhook(webhook_id)
@@ -184,7 +185,7 @@ class Registry:
         return WebhookWithSecret(**self._fields(endpoint), secret=endpoint.secrets[0].text)
 
     def _fields(self, endpoint: Endpoint) -> dict[str, Any]:
-        report = self.newest_report(endpoint.webhook_id) or endpoint.report
+        report = self.newest_report(endpoint) or endpoint.report
         return {
             "webhook_id": endpoint.webhook_id,
             "url": endpoint.url,
@@ -198,6 +199,7 @@ class Registry:
             "failing": report.failing,
             "delivered_at": _time(report.delivered_at),
             "last_error": report.last_error,
+            "told_until": format_time(report.told_until or endpoint.seen_until),
         }
 
 

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -243,7 +244,13 @@ class Round:
         if self._telling.delivered != self._delivered:
             self._delivered, self._delivered_at = self._telling.delivered, utc_now()
         failing = sum(told.failures > 0 for told in self._known.told.values())
-        return Report(len(self._turns), failing, self._delivered_at, self._last_error)
+        return Report(len(self._turns), failing, self._delivered_at, self._last_error, self._told_until())
+
+    def _told_until(self) -> datetime:
+        """Return the time before which all sessions began that have been told, apart from those that are failing."""
+        told = self._known.told
+        pending = [told[each] for each in self._turns.pending() if each in told]
+        return min([self._known.seen_until, *(each.started_at for each in pending if not each.failures)])
 
     def _lose(self) -> None:
         self.lost = True

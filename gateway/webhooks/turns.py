@@ -29,6 +29,10 @@ class Turns:
         """The number of sessions that wait after a failed message."""
         return len(self._due)
 
+    def pending(self) -> list[str]:
+        """Return the sessions that are being served, or will be as soon as it is their turn."""
+        return [*self._busy, *self._ready]
+
     def wake(self, session_id: str) -> None:
         """Record that the session has something to tell. If it waits after a failure, it keeps waiting."""
         if session_id in self._busy:

@@ -62,10 +62,10 @@ class Webhooks:
         """Look again soon, because an endpoint has changed in the store."""
         self._changed.set()
 
-    def report(self, webhook_id: str) -> Report | None:
-        """Return the state of an endpoint that is served here; None for any other."""
-        served = self._rounds.get(webhook_id)
-        return None if served is None else served.report()
+    def report(self, endpoint: Endpoint) -> Report | None:
+        """Return the state of an endpoint that is served here in its present round; None for any other."""
+        served = self._rounds.get(endpoint.webhook_id)
+        return None if served is None or served.endpoint.round != endpoint.round else served.report()
 
     async def run(self, prepared: asyncio.Event) -> None:
         """Serve endpoints for as long as the gateway runs."""

@@ -72,6 +72,8 @@ class Webhook(Shape, kw_only=True):
     """When the last message was taken."""
     last_error: str | None
     """Why the last message that failed was not taken, and when."""
+    told_until: Timestamp
+    """Everything has been told about all sessions that began earlier, apart from those that are failing."""
 
 
 class WebhookWithSecret(Webhook, kw_only=True):

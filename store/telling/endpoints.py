@@ -37,6 +37,9 @@ class Report(Struct, frozen=True):
     failing: int = 0
     delivered_at: datetime | None = None
     last_error: str | None = None
+    told_until: datetime | None = None
+    """Everything has been told about all sessions that began earlier, apart from those that are failing. None in
+    what an older version has stored."""
 
 
 class Endpoint(Struct, kw_only=True):
@@ -117,7 +120,8 @@ class EndpointStore:
 
     async def restart(self, endpoint: Endpoint) -> bool:
         """Store where a new round begins. Return False if there is no such endpoint."""
-        change = {"floor": endpoint.floor, "seenUntil": endpoint.seen_until, "round": endpoint.round}
+        seen = {"seenUntil": endpoint.seen_until, "toldUntil": endpoint.seen_until}
+        change = {"floor": endpoint.floor, "round": endpoint.round, **seen}
         return await self._update({"_id": endpoint.webhook_id}, {**change, **_enabled(endpoint)})
 
     async def remove(self, webhook_id: str) -> bool:
@@ -165,6 +169,7 @@ def _report(report: Report) -> Document:
         "failing": report.failing,
         "deliveredAt": report.delivered_at,
         "lastError": report.last_error,
+        "toldUntil": report.told_until,
     }
 
 
@@ -201,5 +206,11 @@ def _endpoint_of(document: Document) -> Endpoint:
         disabled_at=document["disabledAt"],
         disabled_reason=document["disabledReason"],
         lease=Lease(document["holder"], document["beat"]),
-        report=Report(document["waiting"], document["failing"], document["deliveredAt"], document["lastError"]),
+        report=Report(
+            document["waiting"],
+            document["failing"],
+            document["deliveredAt"],
+            document["lastError"],
+            document.get("toldUntil"),
+        ),
     )

@@ -264,7 +264,9 @@ def test_the_demo_streams_until_it_is_interrupted(tmp_path: Path) -> None:
             assert tail.stdout is not None
             assert json.loads(tail.stdout.readline())["sessionId"].startswith("demo-")
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(15) == 0
+        said, errors = demo.communicate(timeout=15)
+    assert (demo.returncode, errors, said.splitlines()[-1]) == (0, "", "The demo ends.")
+    assert "publisher" not in said
     assert data.is_dir()
 
 

@@ -92,6 +92,7 @@ def replay(
     webhook_id: Webhook,
     *,
     since: Annotated[str, typer.Option(metavar="TIME", help="ISO-8601 with an offset, such as 2025-12-21T10:30:00Z.")],
+    wait: Annotated[bool, typer.Option(help="Whether to wait until all of it has been sent.")] = True,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
@@ -101,11 +102,16 @@ def replay(
     After an outage of the receiver:
         turnwire webhook replay wh_3f8a2c61b9d04e5f8a7b --since 2025-12-21T10:30:00Z
 
-    Messages keep their ids, by which the receiver knows what it has already. To skip what is waiting, give the
-    present time.
+    Shows how far it has come, and exits with status 1 if the webhook is disabled meanwhile. The gateway does the work:
+    Ctrl-C ends the waiting alone. Messages keep their ids, by which the receiver knows what it has already. To skip
+    what is waiting, give the present time.
     """
-    _ask(url, token, "POST", webhook_id, "replay", body={"since": since})
-    typer.echo(f"Everything since {since} is sent again.")
+    begun = _ask(url, token, "POST", webhook_id, "replay", body={"since": since})
+    if wait:
+        from turnwire.commands.webhook_replay import follow  # noqa: PLC0415 -- --help need not wait for it
+
+        follow(begun, lambda: _ask(url, token, "GET", webhook_id))
+    typer.echo(f"Everything since {since} {'has been' if wait else 'is'} sent again.")
 
 
 @webhook.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -147,7 +148,14 @@ async def test_webhooks_are_managed_by_commands_and_told_of_sessions(
     assert (await turnwire(gateway, "disable", "crm")).exit_code == 0
     assert "an operator has disabled it" in (await turnwire(gateway, "list")).stdout
     assert "crm  active" in (await turnwire(gateway, "enable", "crm")).stdout
-    assert (await turnwire(gateway, "replay", "crm", "--since", "2025-01-01T00:00:00Z")).exit_code == 0
+    before = len(service.requests)
+    since = (await gateway.get("/sessions/s"))["startedAt"]
+    replayed = await turnwire(gateway, "replay", "crm", "--since", since)
+    assert (replayed.exit_code, replayed.stdout) == (0, f"Everything since {since} has been sent again.\n")
+    sent_again = [json.loads(body)["type"] for _, body in service.requests[before:]]
+    assert sent_again == ["session.created", "error", "session.failed"]
+    asked = await turnwire(gateway, "replay", "crm", "--since", since, "--no-wait")
+    assert asked.stdout == f"Everything since {since} is sent again.\n"
     service.status = 500
     refused = await turnwire(gateway, "test", "crm")
     assert (refused.exit_code, "it answered 500" in refused.output) == (1, True)

@@ -20,7 +20,7 @@ from turnwire.gateway.webhooks.sending import NotTaken
 from turnwire.protocol.errors import InvalidMessage, Overloaded
 from turnwire.protocol.messages import EventIn
 from turnwire.protocol.telling.shapes import AmendWebhook, NewWebhook
-from turnwire.protocol.times import format_time
+from turnwire.protocol.times import format_time, parse_time
 from turnwire.store.telling.progress import Begun
 
 Json = Any
@@ -276,10 +276,17 @@ async def test_a_search_that_takes_long_tells_what_it_has_found_meanwhile(
         return await begun(since, before)
 
     monkeypatch.setattr(here.store.webhook_progress, "begun", slow)
-    await teller.registry.replay("hook", since)
+    told_until = [parse_time((await teller.registry.replay("hook", since)).told_until)]
+    told_until.append(parse_time((await teller.registry.get("hook")).told_until))
     await until(lambda: receiver.told("early") == ["session.completed"])
     assert receiver.told("late") == []
+    told_until.append(parse_time((await teller.registry.get("hook")).told_until))
     await until(lambda: receiver.told("late") == ["session.completed"])
+    await pass_time(30)
+    told_until.append(parse_time((await teller.registry.get("hook")).told_until))
+    behind = [(parse_time(since) - moment).days for moment in told_until]
+    assert behind[:2] == [30, 30]
+    assert 30 > behind[2] > 0 > behind[3]
 
 
 async def test_a_session_that_began_before_the_endpoint_was_added_and_is_created_now_is_new(
