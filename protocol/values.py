@@ -18,7 +18,7 @@ from msgspec.msgpack import Ext
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _FLOAT_MAX = 1.7976931348623157e308
 PLAIN_DEPTH = 6
-"""The most levels of a `PlainObject`, counting the object itself."""
+"""Maximum number of levels in a `PlainObject`, counting the object itself."""
 _PATH_CHARS = 100
 _KEY_CHARS = 32
 

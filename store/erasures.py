@@ -23,8 +23,9 @@ from turnwire.store.session_writes import refusal
 from turnwire.store.sharing.places import Places
 
 SLICE: Final = 10
-"""The most documents that one write removes. The embedded database takes about 0.4 ms for each, and stores nothing
-meanwhile."""
+"""Maximum number of documents that one write removes. The embedded database takes about 0.4 ms for each, and stores
+nothing meanwhile.
+"""
 _DELETE: Final = "erase sessions"
 
 

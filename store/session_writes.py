@@ -21,11 +21,12 @@ from turnwire.store.lanes.shard_hash import lane_of
 from turnwire.store.lanes.write_errors import Fault, as_failure, fault_of, reason_in
 
 MAX_CREATES = 200
-"""The most sessions created in one insert."""
+"""Maximum number of sessions created in one insert."""
 _BYTES_PER_WEIGHT = 1024
 """Bytes of large metadata that count as one session: events wait until an insert is done."""
 MAX_ENDS = 20
-"""The most sessions ended in one bulk. An end costs the database much more than an event, and delays events."""
+"""Maximum number of sessions ended in one bulk. An end costs the database much more than an event, and delays events.
+"""
 _INSERT = "insert into sessions"
 _UPDATE = "update sessions"
 _ROUNDS = 3

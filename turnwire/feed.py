@@ -36,7 +36,8 @@ _REF = "1"
 _PAGE = 100
 """Sessions in one page of a list."""
 REMEMBERED = 1000
-"""The most sessions, ended or no longer matching the filter, that are remembered to avoid yielding them again."""
+"""Maximum number of sessions, ended or no longer matching the filter, that are remembered to avoid yielding them again.
+"""
 
 
 class _Feed:

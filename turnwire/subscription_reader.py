@@ -36,7 +36,9 @@ from turnwire.protocol.token_messages import Expiring
 log = logging.getLogger("turnwire")
 
 MAX_HELD = 4 * 1024 * 1024
-"""The most bytes of frames held for one subscription. Beyond it, reading pauses until the consumer has taken them."""
+"""Maximum number of bytes of frames held for one subscription. Beyond it, reading pauses until the consumer has taken
+them.
+"""
 
 
 class Broken:

@@ -27,7 +27,7 @@ _RETRY_SECONDS = (0.1, 0.5)
 _PROBE_SECONDS = 0.002
 _PATIENCE_SECONDS = 1.0
 _EVENTS = 480
-"""The most events of a publisher, which suffice for the longest time of a load."""
+"""Maximum number of events in a publisher, which suffice for the longest time of a load."""
 _SEQ = re.compile(rb'"seq":(\d+)')
 _AT_ONCE = 100
 

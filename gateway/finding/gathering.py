@@ -13,7 +13,7 @@ from turnwire.store.search.catalog import Said
 from turnwire.store.sessions import SessionRecord
 
 MAX_CHARS = 8 * 1024 * 1024
-"""The most characters of waiting texts. Sessions whose texts do not fit are read from the log later."""
+"""Maximum number of characters of waiting texts. Sessions whose texts do not fit are read from the log later."""
 
 
 class _Texts:

@@ -20,11 +20,11 @@ from turnwire.protocol.times import parse_time, to_millis
 from turnwire.protocol.values import unpacked
 
 MOST_EVENTS: Final = 20_000
-"""The most events of a call that are read for its trace."""
+"""Maximum number of events in a call that are read for its trace."""
 MOST_SPANS: Final = 2000
-"""The most spans of one call. Later turns are left out."""
+"""Maximum number of spans in one call. Later turns are left out."""
 MOST_MARKS: Final = 100
-"""The most errors that the trace of a call shows."""
+"""Maximum number of errors that the trace of a call shows."""
 _SIDES: Final[dict[EventType, Side]] = {"user_speech": "user", "bot_speech": "bot"}
 _NAMES: Final = ("bot", "agent", "assistant", "name")
 

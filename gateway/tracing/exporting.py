@@ -23,7 +23,7 @@ from turnwire.version import __version__
 _CLOSE_SECONDS: Final = 1.0
 """The longest time that a shutdown waits for the remaining spans to be sent."""
 _BATCH_SIZE: Final = 128
-"""The most spans in one export. Encoding them takes about 3 ms, during which the event loop gets no turn.
+"""Maximum number of spans in one export. Encoding them takes about 3 ms, during which the event loop gets no turn.
 OpenTelemetry's default would take four times as long."""
 _SIZES: Final = ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")

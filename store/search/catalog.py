@@ -18,7 +18,7 @@ from turnwire.store.session_filter import about, as_text, words_of
 from turnwire.store.sessions import SessionRecord
 
 _MAX_PAIRS = 32
-"""The most top-level metadata values of one session that can be searched for."""
+"""Maximum number of top-level metadata values of one session that can be searched for."""
 _MAX_VALUE_CHARS = 256
 _MAX_ABOUT_CHARS = 8192
 _MILLISECOND = timedelta(milliseconds=1)

@@ -15,8 +15,9 @@ from turnwire.store.search.tables import LEAST_ORDINAL, first_ordinal, ordinal_o
 from turnwire.store.sessions import SessionQuery
 
 MANY = 20_000
-"""The most sessions of an index that are counted, to find the index that lists the fewest. Counting this many takes
-about a millisecond, and sorting them somewhat longer, if the index does not list them by their ordinals."""
+"""Maximum number of sessions of an index that are counted, to find the index that lists the fewest. Counting this many
+takes about a millisecond, and sorting them somewhat longer, if the index does not list them by their ordinals.
+"""
 _FIRST_WINDOW, _LAST_WINDOW = 256, 16_384
 _LAST_CHUNK = 4096
 _END = 2**62

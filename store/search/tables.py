@@ -15,7 +15,7 @@ _SAME_MOMENT_BITS = 8
 """The number of bits for the sessions of one millisecond. Further sessions take numbers of the next millisecond."""
 _CHUNK_BITS = 14
 MAX_CHUNKS = 2**_CHUNK_BITS
-"""The most texts of one session."""
+"""Maximum number of texts in one session."""
 _ZERO_MS = 1_577_836_800_000
 """2020-01-01. 41 bits of milliseconds reach from there back to 1950 and on until 2089."""
 _LEAST_MS, _MOST_MS = -(2**41), 2**41 - 2**20

@@ -25,7 +25,7 @@ from turnwire.subscriber import Subscription, subscribe
 REFRESH = 0.2
 """Seconds between two updates of the table."""
 MOST_HELD = 1000
-"""The most sessions kept for the table. Those unchanged for longest leave first."""
+"""Maximum number of sessions kept for the table. Those unchanged for longest leave first."""
 _CLOCK = slice(11, 23)
 """The time of day in a wire time."""
 Line = tuple[Text, Text, Text]

@@ -136,7 +136,7 @@ class _Gathering(Publishing):
     def __init__(self) -> None:
         super().__init__()
         self.most = 0
-        """The most events that have been unanswered at a time."""
+        """Maximum number of events that have been unanswered at a time."""
 
     def opened(self) -> Message:
         return opened(self.log, self.window)

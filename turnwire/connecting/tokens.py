@@ -11,7 +11,7 @@ Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function, plain or async, that returns one. The function is called for every connection."""
 
 TIMEOUT = 10.0
-"""The most seconds that an async token function may take."""
+"""Maximum number of seconds that an async token function may take."""
 
 
 class TokenSource:

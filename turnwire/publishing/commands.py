@@ -28,7 +28,7 @@ Raising CommandRefused refuses the command. Any other error means that it failed
 """
 MAX_COMMAND = 256
 _REMEMBERED = 1000
-"""The most commands whose ids and results are kept. A command is delivered for a minute at most."""
+"""Maximum number of commands whose ids and results are kept. A command is delivered for a minute at most."""
 
 
 class _Known(Struct):

@@ -58,8 +58,9 @@ class EventLimits(Struct, frozen=True):
 
 
 MAX_NACKS = 1000
-"""The most refused events that are kept; the oldest are dropped first, so that a bot whose events are all refused does
-not grow."""
+"""Maximum number of refused events that are kept; the oldest are dropped first, so that a bot whose events are all
+refused does not grow.
+"""
 UNTOLD = EventLimits(Limits().event_bytes, Limits().depth)
 """The limits until the gateway states its own: the protocol's defaults."""
 

@@ -9,7 +9,7 @@ from itertools import chain
 from msgspec import Struct
 
 FRAME_OVERHEAD = 64
-"""The most bytes of an append frame around its events. Each event adds one more."""
+"""Maximum number of bytes of an append frame around its events. Each event adds one more."""
 
 
 class Entry(Struct):
