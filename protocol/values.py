@@ -160,7 +160,7 @@ def _scalar_fault(item: object) -> str | None:
         return None if INT64_MIN <= item <= INT64_MAX else "an integer must fit in 64 bits, signed (int64)"
     if type(item) is float:
         return None if math.isfinite(item) else "a number must be finite"
-    return f"{kind_of(item)} is no JSON value"
+    return f"{kind_of(item)} is not a JSON value"
 
 
 def _written(path: _Path) -> str:

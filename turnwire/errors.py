@@ -107,7 +107,7 @@ _BY_CODE: dict[ErrorCode, type[Refused]] = {
 }
 
 _BY_CLOSE: dict[int, tuple[ErrorCode | None, str]] = {
-    CloseCode.DONE: (None, "the gateway closed the connection as done"),
+    CloseCode.DONE: (None, "the gateway closed the connection because all work on it was done"),
     CloseCode.UNSUPPORTED_FRAME: (ErrorCode.INVALID_MESSAGE, "the gateway does not accept frames of this kind"),
     CloseCode.BAD_UTF8: (ErrorCode.INVALID_JSON, "the gateway received text that is not UTF-8"),
     CloseCode.TOO_BIG: (ErrorCode.TOO_LARGE, "a frame was over the gateway's limit"),

@@ -33,7 +33,7 @@ def stream_of(request: web.Request, limits: Limits) -> str:
     """Return the sessionId of the stream. Raises InvalidMessage, and HTTPException (404) for a reserved path."""
     session_id = stream_id_of(request, limits)
     if session_id.split("/", 1)[0] == _RESERVED:
-        raise web.HTTPNotFound(text="there are no subscriptions of streams here: webhooks do what they do")
+        raise web.HTTPNotFound(text="this gateway has no subscriptions of streams: use webhooks")
     return session_id
 
 

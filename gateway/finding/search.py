@@ -266,7 +266,7 @@ class Search:
     def _warn(self, error: Exception) -> None:
         if not self._warned:
             self._warned = True
-            _log.warning("the search in %s cannot be used: %s", self._path, error)
+            _log.warning("the search index in %s cannot be used: %s", self._path, error)
 
     async def close(self) -> None:
         """Write what is left, and close the file."""

@@ -85,7 +85,7 @@ class Retention:
                 else:
                     pause = await self._shared.attend(self._look_and_tell)
             except TurnwireError as error:
-                _log.warning("retention goes on in %.0f s: %s", self._interval, error)
+                _log.warning("retention continues in %.0f s: %s", self._interval, error)
             except Exception:
                 _log.exception("unexpected error in retention")
             await asyncio.sleep(pause)

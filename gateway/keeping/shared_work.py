@@ -81,7 +81,7 @@ class SharedWork:
             await asyncio.gather(working, renewing, return_exceptions=True)
             raise
         if working.cancelled():
-            _log.warning("another gateway goes on with %s", self._name)
+            _log.warning("another gateway continues with %s", self._name)
             return
         with suppress(StorageUnavailable):  # otherwise the lease runs out
             await self._leases.give_back(self._name, renewing.result(), self._now())

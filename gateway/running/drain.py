@@ -78,7 +78,7 @@ async def drain(
     if not writing.done():
         writing.cancel()
         await asyncio.wait([writing])
-        _log.info("sessions whose documents are behind their logs: %d; the next start reads on there", len(lazy_fields))
+        _log.info("sessions whose documents are behind their logs: %d; the next start reads the rest", len(lazy_fields))
 
 
 async def _store_most(lazy_fields: LazyFields, tails: LogTails, seconds: float) -> None:

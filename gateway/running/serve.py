@@ -284,7 +284,7 @@ def _end_process() -> None:
 
     Acked events are durable.
     """
-    _log.error("could not stop in order within %s s; ending at once", _STOP_SECONDS)
+    _log.error("could not stop gracefully within %s s; ending at once", _STOP_SECONDS)
     os._exit(0)
 
 

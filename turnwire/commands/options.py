@@ -154,7 +154,7 @@ def verify(
 
     if archived:
         if session is not None or every or expect is not None:
-            raise typer.BadParameter("--archived stands alone")
+            raise typer.BadParameter("--archived cannot be combined with a SESSION, --all or --expect")
         _verify_archived(url, token)
         return
     if (session is not None) + every > 1 or (session is None and not every and expect is None):

@@ -56,7 +56,7 @@ class TokenSource:
 def _check(token: object) -> str:
     """Return the token, or raise ValueError without quoting it: it is a secret."""
     if not isinstance(token, str):
-        raise ValueError(f"a token must be a text, not a {type(token).__name__}")
+        raise ValueError(f"a token must be a string, not {type(token).__name__}")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ValueError("a token must consist of visible ASCII characters, without spaces and line breaks")
     return token

@@ -175,9 +175,9 @@ def _malformed() -> Refusal:
 
 def _wrong_claims() -> Refusal:
     """Return the refusal of a token whose signature is right: its issuer must learn what to change."""
-    text = f"sub must have 1 to {_MAX_SUB_CHARS} characters, scope be a text with spaces between the scopes"
-    text += f", sessions a list of at most {MAX_PATTERNS} texts, exp and iat seconds since 1970, and jti a text"
-    return unauthenticated("token_claims", f"the token's claims are not right: {text}")
+    text = f"sub must have 1 to {_MAX_SUB_CHARS} characters, scope must be a string of scopes separated by spaces"
+    text += f", sessions a list of at most {MAX_PATTERNS} strings, exp and iat seconds since 1970, and jti a string"
+    return unauthenticated("token_claims", f"the token's claims are invalid: {text}")
 
 
 def _as_jwk(secret: Secret) -> dict[str, Any]:

@@ -103,7 +103,7 @@ async def test_a_drain_that_cannot_write_the_lazy_fields_closes_at_once_and_says
         await draining
     assert ([message["type"] for message in messages], code) == (["goaway"], 1012)
     assert [record.getMessage() for record in caplog.records if record.name == "turnwire.drain"] == [
-        "sessions whose documents are behind their logs: 1; the next start reads on there"
+        "sessions whose documents are behind their logs: 1; the next start reads the rest"
     ]
 
 

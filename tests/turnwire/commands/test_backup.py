@@ -121,7 +121,7 @@ async def test_what_differs_from_the_backup_is_reported_by_its_line(gateway: Gat
     result = await turnwire(gateway, "restore", str(file))
     assert result.exit_code == 1
     assert "0 restored, 1 stored already, 0 gone on since, 1 different, 0 refused" in result.output
-    assert "session b: different: its metadata are not those of the line" in result.output
+    assert "session b: different: its metadata is not that of the line" in result.output
 
 
 async def test_only_an_admin_reads_a_backup(start_gateway: StartGateway, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ async def test_tokens_with_missing_or_wrong_claims_are_refused(
 async def test_an_issuer_learns_what_a_token_that_it_has_signed_must_have(tokens: Tokens) -> None:
     with pytest.raises(Refusal) as refused:
         await tokens.authenticate(token(scope=["session:read"]))
-    assert "scope be a text with spaces between the scopes" in str(refused.value)
+    assert "scope must be a string of scopes separated by spaces" in str(refused.value)
 
 
 async def test_token_times_may_be_off_by_half_a_minute(tokens: Tokens) -> None:

@@ -99,9 +99,9 @@ async def test_a_line_that_cannot_be_read_harms_no_other(broken: str, said: str)
     ("end", "said"),
     [
         ("", "the stream ends within the line"),
-        ("\n", "the line ends within its events"),
+        ("\n", "the line ends in the middle of its events"),
         (', "x', "the stream ends within the line"),
-        (', "x\n', "the line ends within its events"),
+        (', "x\n', "the line ends in the middle of its events"),
         ('], "status": "failed"}\n', "events must be the last field"),
         (f', "{"x" * 600}"]}}', "an event has more than 500 bytes"),
     ],
