@@ -95,7 +95,7 @@ class Importer:
     ) -> ImportOutcome:
         """Store the line's call, or with `verify` only compare it. Return the outcome.
 
-        With `restore`, the line comes from a backup: an open call stays open, and the stored session may have gone on
+        With `restore`, the line comes from a backup: an open call stays open, and the stored session may have continued
         since.
         """
         progress = _Progress(line.number)

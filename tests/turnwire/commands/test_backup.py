@@ -49,7 +49,7 @@ async def test_a_call_that_is_on_during_a_backup_goes_on_after_a_restore(
 
     result = await turnwire(there, "restore", str(file))
     assert result.exit_code == 0, result.output
-    assert "2 restored, 0 stored already, 0 gone on since, 0 different, 0 refused" in result.output
+    assert "2 restored, 0 stored already, 0 continued since, 0 different, 0 refused" in result.output
     assert "compared: 2 calls with 220 events are stored as in the backup" in result.output
     for path in ("/sessions/done", "/sessions/done/events?limit=100&afterSeq=100"):
         assert await here.get(path) == await there.get(path)
@@ -64,7 +64,7 @@ async def test_a_call_that_is_on_during_a_backup_goes_on_after_a_restore(
     assert log[:20] == stored
     again = await turnwire(there, "restore", str(file))
     assert again.exit_code == 0, again.output
-    assert "0 restored, 1 stored already, 1 gone on since" in again.output
+    assert "0 restored, 1 stored already, 1 continued since" in again.output
 
 
 async def test_a_backup_that_is_broken_off_goes_on_by_itself(
@@ -120,7 +120,7 @@ async def test_what_differs_from_the_backup_is_reported_by_its_line(gateway: Gat
     await gateway.ask("PATCH", "/sessions/b", json={"metadata": {"n": 1}})
     result = await turnwire(gateway, "restore", str(file))
     assert result.exit_code == 1
-    assert "0 restored, 1 stored already, 0 gone on since, 1 different, 0 refused" in result.output
+    assert "0 restored, 1 stored already, 0 continued since, 1 different, 0 refused" in result.output
     assert "session b: different: its metadata is not that of the line" in result.output
 
 
