@@ -179,15 +179,15 @@ def _shortened(text: str, chars: int) -> str:
 
 
 LARGE: Final = 4096
-"""Bytes of JSON from which on an object is packed."""
+"""An object of at least this many bytes of JSON is packed."""
 
 
 class PackedObject:
     """A large JSON object, kept as its JSON text.
 
-    Decoded, 60 KB of small values take 20 times the memory, all of which the garbage collector visits. This stands
-    where a JsonObject does, for all who pass it on: the encoders of `protocol.codec` copy it. Whoever looks into it
-    asks `unpacked`.
+    Decoded, 60 KB of small values take 20 times the memory, all of which the garbage collector visits. Code that only
+    passes a JsonObject on may get this instead: the encoders of `protocol.codec` copy it. Code that reads the object
+    calls `unpacked`.
     """
 
     __slots__ = ("text",)

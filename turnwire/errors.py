@@ -87,7 +87,7 @@ class NotAllowed(Refused):
 class EventsRejected(ClientError):
     """The gateway refused events (`nacks`, in the order sent). All others are stored.
 
-    If `complete` raises this, `session` is the session, which has ended all the same.
+    If `complete` raises this, the session has still ended; `session` is its final state.
     """
 
     def __init__(self, nacks: Sequence[NackItem], session: Session | None = None) -> None:

@@ -176,7 +176,7 @@ async def follow_sessions(
 
     With `status`, only sessions of these statuses are yielded, and once more when they leave them. A slow consumer gets
     the newest state of each session, not every one in between. After a reconnect, sessions that changed meanwhile are
-    yielded. `token` is a text, or a function called for one before each connection. Raises Refused, and Unreachable
+    yielded. `token` is a string, or a function that returns one for each connection. Raises Refused, and Unreachable
     once no gateway has answered for `give_up_after` seconds (by default never).
     """
     feed = _Feed(url, status, codec, token, give_up_after)

@@ -124,7 +124,7 @@ def subscribe(
     the end, the log may still get a late event). Without it, it never stops by itself.
 
     Signals, changes of the session and the end of the replay (with the seq reached) go to the callbacks, in order with
-    the events. `token` is a text, or a function called for one before each connection. Raises SessionNotFound or
+    the events. `token` is a string, or a function that returns one for each connection. Raises SessionNotFound or
     another Refused, and Unreachable once no gateway has answered for `give_up_after` seconds (by default never). Wrap a
     loop that may be left early in `contextlib.aclosing(aiter(subscription))`, to close the connection at once.
     """

@@ -19,7 +19,7 @@ _LEAST_STRIKES: Final = 5
 
 
 class Counted:
-    """One that was counted, until the end of the block. A generator for each connection would take more memory."""
+    """A place that stays counted until the end of the block. A generator for each connection would take more memory."""
 
     __slots__ = ("_counts", "_key")
 

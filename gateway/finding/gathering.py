@@ -91,7 +91,7 @@ class Gathering:
         return bool(self._cut_changed or self._cut_said)
 
     def take(self, most: int) -> tuple[list[SessionRecord], list[Said]]:
-        """Remove and return what is set aside for at most so many sessions: the changed ones in their current state,
+        """Remove and return what is set aside for at most this many sessions: the changed ones in their current state,
         and what was said in them. Texts of other sessions come last."""
         states = list(islice(self._cut_changed, most))
         for state in states:

@@ -1,4 +1,4 @@
-"""A thread that reads the search's projection."""
+"""A thread that reads the search index."""
 
 from __future__ import annotations
 

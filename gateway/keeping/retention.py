@@ -205,7 +205,7 @@ class Retention:
         """Erase the session, unless it has been replaced by another one of its id or is no longer due. Return whether
         it is gone."""
         gone = False
-        with suppress(PublisherConnected):  # it ended a moment ago, and the rules keep it for a very short time
+        with suppress(PublisherConnected):  # it ended just now, and the rules keep it for a very short time
             gone = await self._erasing.erase(
                 record.session_id,
                 force=False,

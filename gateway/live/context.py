@@ -54,7 +54,7 @@ class Context(Struct, frozen=True):
 
     @property
     def lapse_after(self) -> float:
-        """How long nothing is heard of a bot before the commands that it accepted are forgotten.
+        """How long a bot may be silent before the commands that it accepted are forgotten.
 
         Another gateway's publisher shows itself by a heartbeat. Without other gateways, memory knows every publisher.
         """

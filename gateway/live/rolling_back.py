@@ -19,7 +19,8 @@ from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
 
 Wanted = asyncio.Future[Any] | None
-"""The answer of whoever waits. Once it is done, nobody waits for the work any more, and its errors are raised."""
+"""The answer that somebody waits for. Once it is done, nobody waits for the work any more, and its errors are raised.
+"""
 _log = logging.getLogger("turnwire.session")
 
 

@@ -123,7 +123,7 @@ class Poller:
         loop = asyncio.get_running_loop()
         began = loop.time()
         heads = {each.session_id: each.state.record.last_seq for each in window}
-        if in_doubt:  # watchers must hear of it when the log has lost what was shown
+        if in_doubt:  # watchers must learn that the log has lost what they were shown
             for session_id in await self._store.events.lost({each.session_id: each.state.head for each in window}):
                 self._look_again(session_id)
         if positions:

@@ -40,7 +40,7 @@ _DATABASE_STOP_SECONDS: Final = 0.3
 _SWITCH_SECONDS: Final = 0.001
 """Seconds for which a busy thread may keep the interpreter; by default 5 ms. A commit needs it for five steps."""
 _PING_SECONDS: Final = 0.2
-"""How long a sign of life waits for the database to answer a ping."""
+"""How long a report to systemd waits for the database to answer a ping."""
 _STUCK_SECONDS: Final = 60.0
 """The driver gives up every command after 10 s. If a ping takes this long, the driver itself hangs, and only a new
 process helps. A database that is merely away does not hang it."""
@@ -69,7 +69,7 @@ def _configure_logs(config: Config) -> None:
 async def serve(
     config: Config, on_ready: Callable[[str], None] | None = None, prepare: Callable[[], None] = lambda: None
 ) -> None:
-    """Serve until SIGTERM, SIGINT or cancellation, then stop in order. A second signal ends the process at once.
+    """Serve until SIGTERM, SIGINT or cancellation, then stop gracefully. A second signal ends the process at once.
 
     `on_ready` is called with the URL once the gateway listens, and `prepare` in a thread, before anything but the
     embedded database has begun. Must run in the main thread. Raises ServeError, what `prepare` raises, and ConfigError

@@ -17,7 +17,7 @@ _BYTES_PER_EVENT: Final = 12
 AT_ONCE: Final = 4096
 """Approximate number of events that are sorted at once. Nothing else runs meanwhile, not even in other threads."""
 _SAMPLES: Final = 16
-"""How many times are sampled to find each border between two such lots."""
+"""How many timestamps are sampled to find each border between two such lots."""
 
 
 class _Order:

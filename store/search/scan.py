@@ -22,7 +22,7 @@ _FIRST_WINDOW, _LAST_WINDOW = 256, 16_384
 _LAST_CHUNK = 4096
 _END = 2**62
 _LONGEST = 10
-"""How many times as long as it may work a scan may take by the clock, on a busy machine or with a slow disk."""
+"""A scan may take this many times its working time by the clock, as on a busy machine or with a slow disk."""
 
 Row = tuple[int, str, int]
 """The ordinal, the id, and the start in milliseconds since 1970."""
@@ -92,10 +92,10 @@ class Scan:
         return int(self._connection.execute(f"SELECT count(*) FROM ({sql})", values).fetchone()[0])
 
     def run(self, wanted: int, seconds: float, take: Callable[[list[Row]], object]) -> tuple[int, str] | None:
-        """Call `take` with lists of matches until `wanted` are found, or the search has worked for so many seconds.
+        """Call `take` with lists of matches until `wanted` are found, or the search has worked for this many seconds.
 
-        Return where it stopped if time ran out: (start in milliseconds since 1970, id). Its work counts, and not the
-        clock, so that it finds as much on a busy machine as on an idle one.
+        Return where it stopped if time ran out: (start in milliseconds since 1970, id). The limit counts working time,
+        so that the search finds as much on a busy machine as on an idle one.
         """
         worked, deadline = time.thread_time() + seconds, time.monotonic() + seconds * _LONGEST
         for window in self._windows():

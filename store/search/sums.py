@@ -1,4 +1,4 @@
-"""Sums over sessions by group, from the projection."""
+"""Sums over sessions by group, from the search index."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SESSION = "conformance"
 COUNT = 20
 """The number of events in a session."""
 LEAST_PAUSE = 0.05
-"""The seconds that a client must at least wait where it must wait."""
+"""The minimum number of seconds of a pause that a client must make."""
 MIN_RECEIVE_BYTES = 802_816
 _TIME = "2025-12-21T10:30:00.000Z"
 

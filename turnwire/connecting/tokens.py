@@ -1,4 +1,4 @@
-"""The token of a client: a text, or a function that returns a fresh one."""
+"""The token of a client: a string, or a function that returns a fresh one."""
 
 from __future__ import annotations
 

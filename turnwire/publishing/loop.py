@@ -25,7 +25,7 @@ log = logging.getLogger("turnwire")
 OPENED_TIMEOUT = 40.0
 """Seconds to wait for `opened`; longer than the gateway waits for its storage."""
 ANSWER_TIMEOUT = 60.0
-"""Seconds without an answer that is due, after which the connection is reopened; also longer than the gateway waits."""
+"""Seconds that an answer may be overdue before the connection is reopened; also longer than the gateway waits."""
 LAST_WORD = 1.0
 """Seconds to wait for a close code after sending has failed."""
 STEADY = 5.0

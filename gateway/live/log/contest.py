@@ -1,4 +1,4 @@
-"""Contests with other gateways for the next position of a log: whoever loses again and again is let in.
+"""Contests with other gateways for the next position of a log: a gateway that loses again and again gets its turn.
 
 Any gateway may store an event at the next position, and the first one gets it. A gateway that stores events all the
 time wins every race against one that first has to read what the other has stored, above all if commits are slow. So

@@ -94,9 +94,9 @@ async def test_the_search_forgets_it_and_its_words(start_gateway: StartGateway, 
     for query in ("q=porridge", "metadata.who=Jane", "idPrefix=s"):
         assert (await gateway.get(f"/sessions?{query}&countUpTo=5"))["count"]["value"] == 0
     assert (await gateway.get("/stats"))["total"]["calls"] == 0
-    with sqlite3.connect(tmp_path / FILE_NAME) as projection:
-        assert projection.execute("SELECT count(*) FROM said WHERE said MATCH 'porridge OR jane'").fetchone() == (0,)
-        assert projection.execute("SELECT count(*) FROM texts").fetchone() == (0,)
+    with sqlite3.connect(tmp_path / FILE_NAME) as index:
+        assert index.execute("SELECT count(*) FROM said WHERE said MATCH 'porridge OR jane'").fetchone() == (0,)
+        assert index.execute("SELECT count(*) FROM texts").fetchone() == (0,)
 
 
 async def test_it_needs_its_scope_and_is_audited(

@@ -12,8 +12,9 @@ import msgspec
 from turnwire.commands.moving.backup_format import FORMAT, BackupFault, Begin, End, Packer, Tally, unpacked
 
 _MEMBER: Final = 1024 * 1024
-"""The number of bytes after which a gzip member ends with the next line: about this much is fetched again after
-trouble."""
+"""The number of bytes after which a gzip member ends with the next line: about this many bytes are fetched again after
+trouble.
+"""
 
 
 class BackupWriter:
