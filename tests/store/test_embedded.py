@@ -73,7 +73,7 @@ async def test_the_embedded_database_answers_as_soon_as_it_has_started(tmp_path:
         assert database.restarts == 0
 
 
-async def test_only_its_own_user_is_let_in_and_one_from_before_there_were_users_gets_one(tmp_path: Path) -> None:
+async def test_the_embedded_database_admits_only_its_own_user_and_an_old_one_gets_a_user(tmp_path: Path) -> None:
     kept = tmp_path / "database.credentials"
     async with EmbeddedDatabase(tmp_path) as database:
         await asyncio.to_thread(insert, database.uri, "a")

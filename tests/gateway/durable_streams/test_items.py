@@ -70,7 +70,7 @@ def test_the_system_event_of_a_value_is_read_as_that_value() -> None:
         ("x" * 200_000, "over the limit"),
     ],
 )
-def test_what_is_meant_as_an_event_or_cannot_be_stored_is_refused(body: Any, told: str) -> None:
+def test_a_malformed_event_and_an_unstorable_value_are_refused(body: Any, told: str) -> None:
     with pytest.raises(TurnwireError, match=told) as refused:
         stored(body)
     assert refused.value.status in (400, 413)

@@ -24,14 +24,14 @@ def having(*batches: tuple[str, int, int], others: int = 0) -> Writers:
     return writers
 
 
-def test_a_producer_goes_on_where_its_items_end() -> None:
+def test_a_producer_continues_where_its_items_end() -> None:
     writers = having(("a", 0, 0), ("b", 0, 0), ("a", 0, 1), others=3)
     assert writers.judge(Batch("a", 0, 2)) == "new"
     assert writers.judge(Batch("b", 0, 1)) == "new"
     assert writers.judge(Batch("new", 7, 0)) == "new"
 
 
-def test_what_is_in_the_log_is_repeated() -> None:
+def test_a_request_whose_items_are_in_the_log_counts_as_repeated() -> None:
     writers = having(("a", 0, 0), ("a", 0, 1))
     assert writers.judge(Batch("a", 0, 0)) == writers.judge(Batch("a", 0, 1)) == "repeated"
     assert writers.newest(Batch("a", 0, 0)) == 1
@@ -88,7 +88,7 @@ def test_the_rest_of_a_request_has_its_stream_seq() -> None:
         writers.check_order("1")
 
 
-def test_what_is_learned_again_changes_nothing() -> None:
+def test_learning_an_event_again_changes_nothing() -> None:
     writers = having(("a", 0, 0), ("a", 0, 1))
     writers.learn(1, "another")
     writers.learn(9, ItemId(index=0, count=1, batch=Batch("a", 5, 0)).text)
@@ -128,7 +128,7 @@ def sent(seq: int) -> str:
     return ItemId(index=0, count=1, batch=Batch("a", 0, seq)).text
 
 
-async def test_of_a_log_only_what_is_new_is_read() -> None:
+async def test_only_new_events_of_a_log_are_read() -> None:
     log = Log("e1", sent(0), sent(1))
     producers = Producers(cast("EventLog", log), patience=1)
     assert await log.judged(producers, 2) == "new"

@@ -17,7 +17,7 @@ async def lose_after(gateway: Gateway, session_id: str, last_seq: int) -> None:
     events._condition.trouble("insert", TimeoutError())
 
 
-async def test_a_log_that_has_lost_its_end_goes_on_without_a_hole(
+async def test_a_log_that_has_lost_its_end_continues_without_a_hole(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     session_id = new_id("s")

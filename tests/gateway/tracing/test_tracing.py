@@ -151,7 +151,7 @@ def logged_ids(logger: str) -> Iterator[list[tuple[str, str]]]:
         log.setLevel(level)
 
 
-async def test_what_is_logged_of_a_session_has_the_ids_of_its_call(
+async def test_log_lines_about_a_session_have_the_trace_ids_of_its_call(
     start_gateway: StartGateway, collector: Collector
 ) -> None:
     gateway = await start_gateway(tracing="on")
@@ -289,7 +289,7 @@ asyncio.run(main())
 """
 
 
-def test_off_nothing_of_opentelemetry_is_imported_and_nothing_stands_on_the_path_of_an_event() -> None:
+def test_while_tracing_is_off_opentelemetry_is_not_imported_and_no_function_is_wrapped() -> None:
     done = subprocess.run([sys.executable, "-c", OFF], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["['turnwire.gateway.tracing.switch']", "['method', 'Guard', 'method'] None"], (
         done.stderr

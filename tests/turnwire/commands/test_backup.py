@@ -28,7 +28,7 @@ def lines_in(path: Path) -> list[Any]:
     return [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
 
 
-async def test_a_call_that_is_on_during_a_backup_goes_on_after_a_restore(
+async def test_a_call_that_is_live_during_a_backup_continues_after_a_restore(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     here, there = await start_gateway(), await start_gateway(mongodb_database=new_id("other"))
@@ -67,7 +67,7 @@ async def test_a_call_that_is_on_during_a_backup_goes_on_after_a_restore(
     assert "0 restored, 1 stored already, 1 continued since" in again.output
 
 
-async def test_a_backup_that_is_broken_off_goes_on_by_itself(
+async def test_a_backup_that_is_cut_off_continues_by_itself(
     gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
@@ -112,7 +112,7 @@ async def stopped(_self: Any) -> None:
     raise KeyboardInterrupt
 
 
-async def test_what_differs_from_the_backup_is_reported_by_its_line(gateway: Gateway, tmp_path: Path) -> None:
+async def test_sessions_that_differ_from_the_backup_are_reported_by_line(gateway: Gateway, tmp_path: Path) -> None:
     await gateway.create("a")
     await gateway.create("b")
     file = tmp_path / "backup"

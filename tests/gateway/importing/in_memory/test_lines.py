@@ -69,7 +69,7 @@ async def test_events_of_a_long_line_are_handed_on_before_the_line_has_ended() -
     assert read[0] < len(text) / 4
 
 
-async def test_what_was_not_read_of_a_long_line_is_skipped() -> None:
+async def test_unread_events_of_a_long_line_are_skipped() -> None:
     long = json.dumps({"sessionId": "long", "events": EVENTS})
     lines, _ = lines_of(cut(f'{long}\n{{"sessionId":"next"}}'.encode(), 64))
     assert isinstance(await lines.next(), Line)
