@@ -20,7 +20,7 @@ from bench.meter import Figures, Target, percentile
 from bench.wire import HttpConnection, Socket, client_frame, http_request
 
 _EVERY_SECONDS = 0.5
-"""Seconds between two events of a publisher, which sends one at once when it is back."""
+"""Seconds between two events of a publisher. A publisher that is back sends one at once."""
 _BEFORE_SECONDS = 1.0
 """Seconds for which events flow until the gateway is killed."""
 _RETRY_SECONDS = (0.1, 0.5)

@@ -1,4 +1,4 @@
-"""Whatever a vendor sends, a mapper that is part of a call never raises into it, and goes on."""
+"""Whatever a vendor sends, a mapper that is part of a call never raises into it, and continues."""
 
 from __future__ import annotations
 

@@ -32,8 +32,9 @@ SECONDS = 1.5
 FACTOR, FLOOR = 5.0, 0.1
 """The promised ratio, and the time in seconds below which it does not apply."""
 SLACK = 4.0
-"""The factor by which the promise may be exceeded, for what else the machine does. Without the bounds, acks took
-seconds."""
+"""The factor by which the promise may be exceeded, because the machine does other work. Without the bounds, acks took
+seconds.
+"""
 PAUSE = 0.01
 ROUNDS = 3
 MAX_GROWTH = 400
@@ -116,7 +117,7 @@ async def faults_of(gateway: GatewayProcess, good: GoodPublisher, attack: str) -
             return [f"{attack}: {figures}"]
         if under <= SLACK * max(FACTOR * good.calm, FLOOR):
             return []
-        good.calm = min(good.calm, await good.measure(1.0))  # what an attack has left behind is no excuse
+        good.calm = min(good.calm, await good.measure(1.0))  # what an attack has left behind counts, too
     return [f"{attack}: {figures}"]
 
 

@@ -1,4 +1,4 @@
-"""When an audience leaves in one moment, a few connections are let go of in each pass of the event loop."""
+"""When an audience leaves in one moment, a few connections are closed in each pass of the event loop."""
 
 from __future__ import annotations
 

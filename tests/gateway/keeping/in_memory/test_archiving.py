@@ -208,7 +208,7 @@ class Kill:
 
 
 async def is_killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Return whether archiving has that many steps. If so, the gateway is killed there, and another one goes on."""
+    """Return whether archiving has that many steps. If so, the gateway is killed there, and another one continues."""
     database, objects = memory_database(), MemoryObjects()
     here, there = MemoryGateway(database), MemoryGateway(database)
     await past(here)

@@ -49,7 +49,7 @@ async def _each(lines: Lines) -> Any:
 
 
 def other_gateway(**settings: Any) -> MemoryGateway:
-    """One on a database of its own."""
+    """A gateway on a separate database."""
     return MemoryGateway(memory_database(), **settings)
 
 

@@ -67,7 +67,7 @@ def keeping(
 async def ended(
     gateway: MemoryGateway, session_id: str, day: float, status: FinalStatus = "completed", **fields: Any
 ) -> None:
-    """A session with an event that ended so many days after STARTED."""
+    """A session with an event that ended this many days after STARTED."""
     live = await gateway.create(session_id, event("e"), **fields)
     await gateway.requests.complete(session_id, status, None, STARTED + day * DAY)
     gateway.sessions.evict(live)
@@ -217,7 +217,7 @@ class Reads:
 
 
 async def past(gateway: MemoryGateway, session_id: str, day: float, **fields: Any) -> None:
-    """A session that began, and ended, so many days after STARTED."""
+    """A session that began and ended these numbers of days after STARTED."""
     moment = STARTED + day * DAY
     live, _ = await gateway.sessions.create(SessionRecord(session_id, "en", moment, **fields))
     await gateway.requests.complete(session_id, "completed", None, moment)
@@ -226,7 +226,7 @@ async def past(gateway: MemoryGateway, session_id: str, day: float, **fields: An
 
 @pytest.fixture
 def held(tmp_path: Path) -> RetentionRules:
-    """All is kept for 30 days, what is on hold for ever, that of one tenant for 60 days."""
+    """Sessions are kept for 30 days, those on hold for ever, and those of one tenant for 60 days."""
     return rules(
         tmp_path,
         """

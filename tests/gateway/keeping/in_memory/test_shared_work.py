@@ -1,4 +1,4 @@
-"""Of several gateways one works at a time, and another one goes on soon after it has died."""
+"""Of several gateways, one works at a time, and another one continues soon after it has died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bot that is gone says nothing any more: who joins late sees no half sentence of it, at any gateway."""
+"""No late subscriber is shown the half sentence of a bot that is gone, at any gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gateway that leaves knows of logs is handed over, and only believed if the log confirms it."""
+"""A gateway that leaves stores what it knows about logs, and another one uses that only if the log confirms it."""
 
 from __future__ import annotations
 
