@@ -14,7 +14,7 @@ from turnwire.connecting.patience import Patience
 from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.protocol.messages import CaughtUp, Event, Session, SessionPush, SignalPush, Subscribed
 from turnwire.protocol.rules import has_ended
-from turnwire.subscription_reader import Broken, News, SubscriptionReader
+from turnwire.subscription_reader import ConnectionBreak, News, SubscriptionReader
 
 
 class Subscription:
@@ -78,7 +78,7 @@ class Subscription:
         """Call the callbacks, and return the events of a piece of news; most kinds have none."""
         if isinstance(news, list):
             return news
-        if isinstance(news, Broken):
+        if isinstance(news, ConnectionBreak):
             self.caught_up = False
         elif isinstance(news, Subscribed):
             if news.session is not None:

@@ -41,11 +41,11 @@ them.
 """
 
 
-class Broken:
+class ConnectionBreak:
     """A mark between the news of one connection and those of the next."""
 
 
-News = list[Event] | Subscribed | SessionPush | SignalPush | CaughtUp | Broken
+News = list[Event] | Subscribed | SessionPush | SignalPush | CaughtUp | ConnectionBreak
 
 
 class SubscriptionReader:
@@ -76,8 +76,8 @@ class SubscriptionReader:
                         while True:
                             await self._read_one(self._link, patience)
                 except Lost as lost:
-                    if not self._held or not isinstance(self._held[-1][0], Broken):
-                        self._hold(Broken(), 0)
+                    if not self._held or not isinstance(self._held[-1][0], ConnectionBreak):
+                        self._hold(ConnectionBreak(), 0)
                     await patience.pause(lost)
                 finally:
                     self._link = None

@@ -95,7 +95,7 @@ class Buckets:
         return bucket
 
 
-class Counts:
+class ClientCounts:
     """Counts how many of something each principal or address has now."""
 
     def __init__(self, limit: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from turnwire.gateway.access.audit import Audit
-from turnwire.gateway.access.buckets import Bucket, Counts
+from turnwire.gateway.access.buckets import Bucket, ClientCounts
 from turnwire.gateway.access.credentials.credentials import Credentials
 from turnwire.gateway.access.lifetimes import Due, Lifetime
 from turnwire.gateway.access.principals import Principal
@@ -23,7 +23,7 @@ class Counted:
 
     __slots__ = ("_counts", "_key")
 
-    def __init__(self, counts: Counts, key: str) -> None:
+    def __init__(self, counts: ClientCounts, key: str) -> None:
         self._counts = counts
         self._key = key
 

@@ -18,7 +18,7 @@ from turnwire.gateway.finding.gathering import Gathering
 from turnwire.gateway.finding.learning import NOTED_AFTER, Learning
 from turnwire.gateway.finding.notes import Notes
 from turnwire.gateway.finding.others import OtherGateways
-from turnwire.gateway.finding.reader import Reader
+from turnwire.gateway.finding.reader import SearchReader
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog
@@ -64,8 +64,8 @@ class Search:
         self._path = path
         self._catalog: Catalog | None = None
         self._writing = ThreadPoolExecutor(1, "search-write")
-        self._pages = Reader(path, "search-read")
-        self._sums = Reader(path, "search-sums")
+        self._pages = SearchReader(path, "search-read")
+        self._sums = SearchReader(path, "search-sums")
         """Separate, because sums over a month of calls take seconds."""
         self._learning = Learning(store, self._write, timedelta(seconds=settling))
         self._notes = Notes(self._keep_notes)

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from turnwire.protocol.errors import StorageUnavailable
-from turnwire.store.keeping.leases import Lease, Leases
+from turnwire.store.keeping.leases import Leases, WorkLease
 
 LEASE_SECONDS: Final = 60.0
 """A gateway that has not renewed its lease for this long has lost it to any other gateway."""
@@ -37,7 +37,7 @@ class SharedWork:
         self._clock = clock
         self._now = now
         self._holder = uuid4().hex
-        self._seen, self._since = Lease(), clock()
+        self._seen, self._since = WorkLease(), clock()
         """The lease at the last look, and the time since which it has not changed."""
         self._asked = False
 
@@ -57,7 +57,7 @@ class SharedWork:
             await self._do(held, work)
         return pause
 
-    def _wait_for(self, lease: Lease) -> float:
+    def _wait_for(self, lease: WorkLease) -> float:
         """Return how many seconds are left until the work may be done here."""
         now = self._clock()
         if lease != self._seen:
@@ -69,7 +69,7 @@ class SharedWork:
         left = self._interval - (self._now() - lease.done_at).total_seconds()
         return left if left <= self._interval else 0.0  # a clock was wrong
 
-    async def _do(self, held: Lease, work: Callable[[], Awaitable[None]]) -> None:
+    async def _do(self, held: WorkLease, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work, and renew the lease meanwhile. Stop if another gateway takes the lease."""
         working = asyncio.ensure_future(work())
         renewing = asyncio.create_task(self._renew(held, working))
@@ -87,7 +87,7 @@ class SharedWork:
             await self._leases.give_back(self._name, renewing.result(), self._now())
         working.result()
 
-    async def _renew(self, held: Lease, working: asyncio.Future[None]) -> Lease:
+    async def _renew(self, held: WorkLease, working: asyncio.Future[None]) -> WorkLease:
         """Renew the lease until the work is done, and return it. Cancel the work if the lease is lost."""
         since = self._clock()
         while True:
@@ -105,7 +105,7 @@ class SharedWork:
         working.cancel()
         return held
 
-    async def _renewed(self, held: Lease) -> Lease | None:
+    async def _renewed(self, held: WorkLease) -> WorkLease | None:
         """Return the renewed lease; None if it is lost."""
         renewed = await self._leases.take(self._name, held, self._holder)
         if renewed is None:  # unless the last renewal did reach the database, though its answer was lost

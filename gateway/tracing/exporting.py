@@ -50,7 +50,7 @@ class Ids(RandomIdGenerator):
         return super().generate_span_id() if given is None else given
 
 
-class Counted(SpanExporter):
+class CountedExporter(SpanExporter):
     """Passes spans on and counts them. Logs once when the collector stops taking them, and once when it takes them
     again."""
 
@@ -88,10 +88,10 @@ class Exporting:
         """`exporter`: by default the one that the OTEL_* variables name. Raises ConfigError if they cannot be
         followed."""
         self.ids = Ids()
-        self._exporter = Counted(_exporter_of_environment() if exporter is None else exporter)
+        self._exporter = CountedExporter(_exporter_of_environment() if exporter is None else exporter)
         self._provider = TracerProvider(resource=_resource(), id_generator=self.ids, shutdown_on_exit=False)
         self.tracer = self._provider.get_tracer("turnwire", __version__)
-        # `Counted` reports a collector that is away; the exporter itself would log every attempt.
+        # `CountedExporter` reports a collector that is away; the exporter itself would log every attempt.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         try:
             self._provider.add_span_processor(BatchSpanProcessor(self._exporter, max_export_batch_size=_batch_size()))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from turnwire.protocol.times import to_millis
-from turnwire.store.search.conditions import Condition, Source, conditions, says, says_between, texts_with
+from turnwire.store.search.conditions import Candidates, Condition, conditions, says, says_between, texts_with
 from turnwire.store.search.tables import LEAST_ORDINAL, first_ordinal, ordinal_of_text, started_of
 from turnwire.store.sessions import SessionQuery
 
@@ -70,7 +70,7 @@ class Scan:
             return int(row[0])
         return first_ordinal(started_ms + 1) - 1 if self._ascending else first_ordinal(started_ms)
 
-    def _fewest(self) -> tuple[Source | None, bool]:
+    def _fewest(self) -> tuple[Candidates | None, bool]:
         """Return the index that lists the fewest sessions, and whether these are at most MANY.
 
         If all list more, return an index that lists them in order, if there is one.
@@ -85,7 +85,7 @@ class Scan:
         ordered = next((source for source in sources if source.ordered), None)
         return (ordered, False) if best is None else (best, True)
 
-    def _counted(self, source: Source, up_to: int) -> int:
+    def _counted(self, source: Candidates, up_to: int) -> int:
         sql, values = f"SELECT 1 FROM {source.sql} LIMIT ?", (*source.values, up_to)
         if source.ordered:
             sql, values = source.chunk(self._low, self._high, up_to, self._order)
@@ -132,7 +132,7 @@ class Scan:
             low, high = (last + 1, high) if self._ascending else (low, last)
             width = min(width * 4, _LAST_WINDOW)
 
-    def _of_ordered(self, source: Source) -> Iterator[Window]:
+    def _of_ordered(self, source: Candidates) -> Iterator[Window]:
         low, high, width = self._low, self._high, _FIRST_WINDOW
         while low < high:
             found = [row[0] for row in self._connection.execute(*source.chunk(low, high, width, self._order))]
@@ -143,7 +143,7 @@ class Scan:
             low, high = (ordinals[-1] + 1, high) if self._ascending else (low, ordinals[-1])
             width = min(width * 4, _LAST_CHUNK)
 
-    def _of_sorted(self, source: Source) -> Iterator[Window]:
+    def _of_sorted(self, source: Candidates) -> Iterator[Window]:
         rows = self._connection.execute(f"SELECT {source.column} FROM {source.sql}", source.values)
         within = {ordinal for (ordinal,) in rows if self._low <= ordinal < self._high}
         found = sorted(within, reverse=not self._ascending)

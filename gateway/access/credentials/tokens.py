@@ -15,7 +15,7 @@ import msgspec
 from jwt import PyJWK
 
 from turnwire.gateway.access.credentials.jwks import JwksError, KeySource
-from turnwire.gateway.access.credentials.secret import Secret
+from turnwire.gateway.access.credentials.secret import JwtSecret
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import Refusal, cannot_judge, unauthenticated
 from turnwire.protocol.rights import MAX_PATTERNS, known_scopes
@@ -66,7 +66,7 @@ class Tokens:
     """Verifies tokens. Only the source's `find` may wait, for a key set."""
 
     def __init__(
-        self, secret: Secret | None, source: KeySource | None, issuer: str | None, audience: str | None
+        self, secret: JwtSecret | None, source: KeySource | None, issuer: str | None, audience: str | None
     ) -> None:
         self._secret = None if secret is None else PyJWK(_as_jwk(secret), "HS256")
         self._source = source
@@ -180,5 +180,5 @@ def _wrong_claims() -> Refusal:
     return unauthenticated("token_claims", f"the token's claims are invalid: {text}")
 
 
-def _as_jwk(secret: Secret) -> dict[str, Any]:
+def _as_jwk(secret: JwtSecret) -> dict[str, Any]:
     return {"kty": "oct", "k": jwt.utils.base64url_encode(secret.value).decode()}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
+from turnwire.gateway.durable_streams.item_ids import ItemId, ProducerRequest
 from turnwire.gateway.durable_streams.items import items_of, read_items
 from turnwire.gateway.durable_streams.offsets import next_cursor, offset_of, seq_of
 from turnwire.protocol.errors import TurnwireError
@@ -84,8 +84,8 @@ def test_with_a_producer_events_have_no_ids_of_their_own() -> None:
 @pytest.mark.parametrize(
     "item",
     [
-        ItemId(index=0, count=1, batch=Batch("bot", 0, 0)),
-        ItemId(index=4, count=9, batch=Batch("a/b:c %é", 3, 2**53 - 1), stream_seq="0:9"),
+        ItemId(index=0, count=1, batch=ProducerRequest("bot", 0, 0)),
+        ItemId(index=4, count=9, batch=ProducerRequest("a/b:c %é", 3, 2**53 - 1), stream_seq="0:9"),
         ItemId(index=0, count=2, stream_seq="a b"),
         ItemId(index=0, count=2),
     ],

@@ -17,7 +17,7 @@ from tests.gateway.tracing.collector import Collector, attributes_of, collecting
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.support.sockets import publisher
 from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.tracing.exporting import Counted, Exporting
+from turnwire.gateway.tracing.exporting import CountedExporter, Exporting
 from turnwire.gateway.tracing.identity import add_trace_ids, identity_of
 from turnwire.gateway.tracing.switch import is_traced, tracing_of
 from turnwire.gateway.tracing.tracing import Tracing
@@ -229,7 +229,7 @@ async def test_spans_that_arrive_again_are_reported_once(caplog: pytest.LogCaptu
             return self.result
 
     flaky = Flaky()
-    counted = Counted(flaky)  # type: ignore[arg-type]  # only `export` is asked
+    counted = CountedExporter(flaky)  # type: ignore[arg-type]  # only `export` is asked
     with caplog.at_level(logging.INFO):
         for result in (SpanExportResult.FAILURE, SpanExportResult.FAILURE, *[SpanExportResult.SUCCESS] * 2):
             flaky.result = result

@@ -1,4 +1,4 @@
-"""Contests: a gateway that loses every race for the log's next position gets its turn from the gateway that wins them."""
+"""Contests: a gateway that loses every race for the log's next position gets its turn from the winner."""
 
 from __future__ import annotations
 

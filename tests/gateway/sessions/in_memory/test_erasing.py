@@ -1,4 +1,4 @@
-"""Erasure: nothing of a session is left, whatever is cut short, and nobody mistakes the next session of its id for it."""
+"""Erasure: nothing of a session is left, whatever is cut short, and its successor is never mistaken for it."""
 
 from __future__ import annotations
 
