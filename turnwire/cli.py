@@ -110,7 +110,9 @@ def upgrade(
         typer.Option(help="Folder of the embedded database.  [TURNWIRE_DATA_DIR, ./turnwire-data]"),
     ] = None,
 ) -> None:
-    """Bring what an older Turnwire has stored to the format of this one, without serving.
+    """Convert stored data to the format of this version.
+
+    What an older Turnwire has stored is converted. Nothing is served meanwhile.
 
     \b
     The folder of the embedded database, while no gateway uses it:

@@ -19,7 +19,7 @@ def delete(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Erase a session with all its events, on every gateway, for good.
+    """Erase a session with all its events, for good.
 
     \b
     A call that has ended:

@@ -95,7 +95,9 @@ def replay(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Send again all that has happened since a time, and enable the webhook if it is disabled.
+    """Send everything since a time again.
+
+    The webhook is enabled if it is disabled.
 
     \b
     After an outage of the receiver:
@@ -143,7 +145,7 @@ def enable(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) 
 
 @webhook.command()
 def disable(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) -> None:
-    """Stop sending, until the webhook is enabled again.
+    """Stop sending until the webhook is enabled again.
 
     \b
     While its receiver moves:

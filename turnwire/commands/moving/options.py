@@ -57,7 +57,9 @@ def export(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Write sessions with all their events, one a line, as `turnwire import` reads them.
+    """Write sessions with all their events to a file.
+
+    Each line is a session, in the form that `turnwire import` reads.
 
     \b
     Everything, packed:
