@@ -325,9 +325,9 @@ async def test_a_session_gets_its_language_its_metadata_and_its_end(gateway: Gat
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        ("7", "the session id must be a text"),
+        ("7", "the session id must be a string"),
         ("'..'", "and not . or .., but is .."),
-        ("'\\ud83d'", "the session id must be a text of valid Unicode"),
+        ("'\\ud83d'", "the session id must be a string of valid Unicode"),
         ("'c', { metadata: { a: 10n } }", "metadata.a: a bigint is not JSON"),
     ],
 )
