@@ -226,7 +226,7 @@ class Importer:
     ) -> int:
         """Compare the events with the session's log, and append those after its end.
 
-        Return the number of those, or a negative number if the log goes on after the last event.
+        Return the number of those, or a negative number if the log continues after the last event.
         """
         at, head = 0, session.last_seq
         async for batch in batches:

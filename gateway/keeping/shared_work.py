@@ -24,7 +24,8 @@ _log = logging.getLogger("turnwire.keeping")
 class SharedWork:
     """One kind of work, as seen by one gateway. Owned by the task that calls `attend`.
 
-    The work must be safe to do twice, because a gateway that hangs may go on for a moment after another one has begun.
+    The work must be safe to do twice, because a gateway that was frozen may continue for a moment after another one has
+    begun.
     """
 
     def __init__(

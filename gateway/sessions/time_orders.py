@@ -89,7 +89,7 @@ class TimeOrders:
 
 
 def sorted_seqs(times: array[int]) -> array[int]:
-    """Return 1…len(times), ordered by time, then number. Sorts a lot at a time, so that other threads go on."""
+    """Return 1…len(times), ordered by time, then number. Sorts a lot at a time, so that other threads can run."""
     count = len(times) // AT_ONCE
     sample = sorted(random.sample(times, count * _SAMPLES))
     borders = sample[_SAMPLES // 2 :: _SAMPLES]

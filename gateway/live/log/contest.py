@@ -47,7 +47,7 @@ class Contest:
         self._losses += 1
         if self._losses % _MARK_EACH or not self._context.shared_database:
             return
-        with suppress(StorageUnavailable, RefusedSession):  # only a hint: the race goes on without it
+        with suppress(StorageUnavailable, RefusedSession):  # only a hint: the race continues without it
             await self._context.store.sessions.contest(self._state.record)
             self._state.contest()
             self._context.observer.contested(self._state)
