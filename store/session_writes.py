@@ -65,7 +65,7 @@ class _Create:
         self.weight = 1 + (len(metadata) // _BYTES_PER_WEIGHT if type(metadata) is bytes else 0)
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def settle(self, condition: DatabaseCondition, error: Document | None) -> None:
+    def answer(self, condition: DatabaseCondition, error: Document | None) -> None:
         if self.done.done():
             return
         fault = None if error is None else fault_of(error)
@@ -107,7 +107,7 @@ class SessionInserts:
             await self._insert_each(batch, error)
             return
         for index, create in enumerate(batch):
-            create.settle(self._condition, errors.get(index))
+            create.answer(self._condition, errors.get(index))
 
     async def _insert_each(self, batch: Sequence[_Create], error: Exception) -> None:
         """Insert one by one, after a bulk was not sent because one of its documents cannot be encoded."""

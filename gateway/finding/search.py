@@ -154,7 +154,7 @@ class Search:
             return
         settled = self._notes.take_settled()
         if flushed is not None or settled:
-            await self._write(lambda: catalog.settle(flushed, settled))
+            await self._write(lambda: catalog.note_flushed(flushed, settled))
 
     def around(self, record: SessionRecord) -> AbstractAsyncContextManager[None]:
         """Enter this around a write to a session that is new or has ended, so that its change is never missed."""

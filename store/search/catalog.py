@@ -127,7 +127,7 @@ class Catalog:
             names = [(_NOTE + session_id,) for session_id in session_ids]
             connection.executemany("INSERT OR IGNORE INTO state VALUES (?, '')", names)
 
-    def settle(self, flushed: datetime | None, session_ids: Iterable[str]) -> None:
+    def note_flushed(self, flushed: datetime | None, session_ids: Iterable[str]) -> None:
         """Note when everything was written, if that is given, and remove the notes of these sessions."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")

@@ -220,7 +220,7 @@ class Delivery:
         else:
             raise refusal(f"the gateway reports an error: {error.message}", error.code)
 
-    def settle(self, session: Session, stored: Mapping[str, Event], now: float) -> None:
+    def end(self, session: Session, stored: Mapping[str, Event], now: float) -> None:
         """Note that the session has ended, with the events `stored` of the outbox in its log. The rest stays queued."""
         self.session, self.ended = session, True
         for entry in self.outbox.take_out(stored):

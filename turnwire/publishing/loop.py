@@ -184,7 +184,7 @@ class PublisherLoop:
                 stored = {e.event_id: e async for e in client.export(self._call.session_id) if e.event_id in wanted}
         except Unreachable as error:
             raise Lost(str(error)) from None
-        self._delivery.settle(session, stored, _now())
+        self._delivery.end(session, stored, _now())
         late = len(self._delivery.outbox)
         message = f"session {self._call.session_id!r} ended at {session.ended_at} and takes no new events"
         if late:

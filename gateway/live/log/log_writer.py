@@ -105,7 +105,7 @@ async def commit(
         state.log.as_of = appended.as_of
         stored = appended.stored
         if stored == len(pending):
-            ledger.settle()
+            ledger.learn_pending()
             durable.events += pending
             break
         _note_stored(ledger, durable, pending[:stored])
