@@ -1,4 +1,4 @@
-"""Measures for how long a gateway answers nobody: `python -m bench.heartbeat HOST PORT`, in its own process.
+"""Measures for how long a gateway answers nobody: `python -m bench.heartbeat HOST PORT`, in a separate process.
 
 It requests `/health/live` again and again. For each line on standard input, it prints the slowest answer since the
 previous line, in seconds.

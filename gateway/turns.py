@@ -15,7 +15,7 @@ SLICE_SECONDS: Final = 0.002
 """Seconds after which work that can wait pauses. An ack needs some passes of the loop, and each may be delayed by this
 time."""
 _GLANCE_SECONDS: Final = 0.0005
-"""The same for looks at all sessions or connections, which go on all the time."""
+"""The same for looks at all sessions or connections, which never stop."""
 DECODING_SECONDS: Final = 35e-9
 """Seconds to decode and check a byte of JSON full of small values."""
 A_FEW: Final = 50
@@ -47,7 +47,7 @@ class Share:
 
 
 class Turns:
-    """Lets work continue that has used up its turn. Shared by all work in a gateway that can wait."""
+    """Lets work that has used up its turn continue. Shared by all work in a gateway that can wait."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         """`clock`: seconds. The loop's clock is unsuitable, because it stands still during a pass."""
@@ -76,11 +76,11 @@ class Turns:
         return None if now - self._began_at <= SLICE_SECONDS else self.next(client=client_of(request))
 
     def is_long(self, size: int) -> bool:
-        """Return whether decoding JSON of so many bytes takes so long that it waits for its turn."""
+        """Return whether decoding JSON of this size takes so long that it must wait for its turn."""
         return size * DECODING_SECONDS > SLICE_SECONDS / 10
 
     async def decode(self, size: int, client: Hashable = None) -> None:
-        """Wait until JSON of so many bytes may be decoded, if that takes long. `client`: who has sent it."""
+        """Wait until JSON of this size may be decoded, if that takes long. `client`: the sender."""
         if self.is_long(size):
             await self.next(size * DECODING_SECONDS, client)
 

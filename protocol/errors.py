@@ -88,7 +88,7 @@ FACTS: dict[ErrorCode, Facts] = {
 
 
 MESSAGE_CHARS = 400
-"""The most characters of a message, which may quote what a client sent."""
+"""Maximum number of characters in a message, which may quote what a client sent."""
 
 
 class TurnwireError(Exception):

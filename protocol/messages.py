@@ -30,7 +30,7 @@ SessionStatus = Literal["initiated", "active", "completed", "failed"]
 InitialStatus = Literal["initiated", "active"]
 FinalStatus = Literal["completed", "failed"]
 REF_CHARS = 128
-"""The most characters of a `ref`."""
+"""Maximum number of characters in a `ref`."""
 
 
 # --- resources -------------------------------------------------------------------------------------------------------
@@ -128,12 +128,12 @@ class OpenedLimits(Shape):
     max_event_bytes: int
     max_frame_bytes: int
     max_batch_events: int = 500
-    """The most events of one `append`."""
+    """Maximum number of events in one `append`."""
     ping_interval_ms: int = 20_000
     """The milliseconds between two pings of the gateway. A connection counts as lost after 1.5 times as long without a
     frame."""
     max_depth: int = 64
-    """The most levels of a payload, counting the object itself."""
+    """Maximum number of levels in a payload, counting the object itself."""
     min_receive_bytes: int = 0
     """The receive limit that a client needs: no frame that it gets is longer. 0: an older gateway did not say."""
 

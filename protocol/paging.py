@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 MAX_LIMIT = 100
-"""The most items of one page, whatever is listed."""
+"""Maximum number of items in one page, whatever is listed."""
 MAX_INTEGER = 2**53
 """The largest integer in a query, chosen so that every client can represent it exactly."""
 MAX_LANGUAGE_CHARS = 64
 MAX_COUNT = 100_000
 """The largest `countUpTo`."""
 MAX_METADATA_PAIRS = 4
-"""The most metadata values that one query may filter by."""
+"""Maximum number of metadata values that one query may filter by."""
 MAX_WORDS = 8
-"""The most words of one search."""
+"""Maximum number of words in one search."""
 MAX_DAYS = 400
 """The longest period of a query for sums."""
 MAX_HOURS = 200
 """The longest period of a query for sums by the hour."""
 MAX_FILTER_CHARS = 512
-"""The most characters of one text in a query."""
+"""Maximum number of characters in one text in a query."""
 
 DEFAULT_LIST_LIMIT = 20
 DEFAULT_PAGE_LIMIT = 20

@@ -238,7 +238,7 @@ class Ledger:
         """Iterate over the pending events, with the positions that they are to take."""
         return enumerate(self._pending.values(), start=self.head + 1)
 
-    def settle(self) -> None:
+    def learn_pending(self) -> None:
         """Learn that all pending events are durable, at the positions from `pending`."""
         self._exact.update(zip(self._pending, count(self.head + 1)))
         self.head += len(self._pending)

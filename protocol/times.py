@@ -13,9 +13,9 @@ _ROUNDED = re.compile(rb"\.\d{3}999[5-9]")
 """Fractions that a decoder would round up to the next millisecond, as it rounds to microseconds."""
 _PACKED_MARKS = (b"\xd7\xff", b"\xc7\x0c\xff")
 _PACKED = re.compile(rb"(\xd7\xff|\xc7\x0c\xff)(.{4})", re.DOTALL)
-"""Timestamps of MessagePack with nanoseconds, of 64 and of 96 bits. The nanoseconds stand in the first four bytes."""
+"""Timestamps of MessagePack with nanoseconds, of 64 and of 96 bits. The first four bytes hold the nanoseconds."""
 _ROUNDED_FROM = 999_500
-"""The nanoseconds of a millisecond from which on it is rounded up."""
+"""A millisecond with at least this many nanoseconds is rounded up."""
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 
 

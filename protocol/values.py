@@ -18,7 +18,7 @@ from msgspec.msgpack import Ext
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _FLOAT_MAX = 1.7976931348623157e308
 PLAIN_DEPTH = 6
-"""The most levels of a `PlainObject`, counting the object itself."""
+"""Maximum number of levels in a `PlainObject`, counting the object itself."""
 _PATH_CHARS = 100
 _KEY_CHARS = 32
 
@@ -160,7 +160,7 @@ def _scalar_fault(item: object) -> str | None:
         return None if INT64_MIN <= item <= INT64_MAX else "an integer must fit in 64 bits, signed (int64)"
     if type(item) is float:
         return None if math.isfinite(item) else "a number must be finite"
-    return f"{kind_of(item)} is no JSON value"
+    return f"{kind_of(item)} is not a JSON value"
 
 
 def _written(path: _Path) -> str:
@@ -179,15 +179,15 @@ def _shortened(text: str, chars: int) -> str:
 
 
 LARGE: Final = 4096
-"""Bytes of JSON from which on an object is packed."""
+"""An object of at least this many bytes of JSON is packed."""
 
 
 class PackedObject:
     """A large JSON object, kept as its JSON text.
 
-    Decoded, 60 KB of small values take 20 times the memory, all of which the garbage collector visits. This stands
-    where a JsonObject does, for all who pass it on: the encoders of `protocol.codec` copy it. Whoever looks into it
-    asks `unpacked`.
+    Decoded, 60 KB of small values take 20 times the memory, all of which the garbage collector visits. Code that only
+    passes a JsonObject on may get this instead: the encoders of `protocol.codec` copy it. Code that reads the object
+    calls `unpacked`.
     """
 
     __slots__ = ("text",)

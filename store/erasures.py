@@ -23,8 +23,9 @@ from turnwire.store.session_writes import refusal
 from turnwire.store.sharing.places import Places
 
 SLICE: Final = 10
-"""The most documents that one write removes. The embedded database takes about 0.4 ms for each, and stores nothing
-meanwhile."""
+"""Maximum number of documents that one write removes. The embedded database takes about 0.4 ms for each, and stores
+nothing meanwhile.
+"""
 _DELETE: Final = "erase sessions"
 
 
@@ -54,7 +55,7 @@ class Erasures:
         self._notes = database["erasures"]
         self._condition = condition
         self._removing = Places(1)
-        """Large removals, one at a time: sessions get their turn equally, and so do commits."""
+        """Large removals, one at a time: sessions take turns, and so do commits."""
 
     # What is to be erased
 
@@ -90,8 +91,9 @@ class Erasures:
         ]
 
     async def mark(self, record: SessionRecord, *, whoever_publishes: bool) -> bool:
-        """Hide the session for good. Return False if the session differs from the record: it has been erased or begun
-        to be archived since, or, unless `whoever_publishes`, claimed since. Raises RefusedSession."""
+        """Hide the session for good. Return False if the session differs from the record: since then, it was erased,
+        its archiving has begun, or, unless `whoever_publishes`, it was claimed. Raises RefusedSession.
+        """
         known = {**this_life(record), "archiving": record.archiving}
         condition = known if whoever_publishes else {**known, "epoch": record.epoch}
         mark: Document = {"status": ERASED, "life": NO_LIFE, "erasing": record.life, "lastSeq": record.last_seq}

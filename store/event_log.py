@@ -111,7 +111,7 @@ class EventLog:
             return
         waiting = self.waiting_bytes
         if waiting and waiting + weight > self._max_waiting_bytes:
-            raise Overloaded(f"{waiting} bytes wait for the storage, the most that this gateway holds; try again later")
+            raise Overloaded(f"{waiting} bytes wait for the storage, which is the limit; try again later")
 
     def _committed(self, stored: int, seconds: float) -> None:
         if self.on_commit is not None:

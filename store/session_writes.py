@@ -21,11 +21,12 @@ from turnwire.store.lanes.shard_hash import lane_of
 from turnwire.store.lanes.write_errors import Fault, as_failure, fault_of, reason_in
 
 MAX_CREATES = 200
-"""The most sessions created in one insert."""
+"""Maximum number of sessions created in one insert."""
 _BYTES_PER_WEIGHT = 1024
 """Bytes of large metadata that count as one session: events wait until an insert is done."""
 MAX_ENDS = 20
-"""The most sessions ended in one bulk. An end costs the database much more than an event, and delays events."""
+"""Maximum number of sessions ended in one bulk. An end costs the database much more than an event, and delays events.
+"""
 _INSERT = "insert into sessions"
 _UPDATE = "update sessions"
 _ROUNDS = 3
@@ -64,7 +65,7 @@ class _Create:
         self.weight = 1 + (len(metadata) // _BYTES_PER_WEIGHT if type(metadata) is bytes else 0)
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def settle(self, condition: DatabaseCondition, error: Document | None) -> None:
+    def answer(self, condition: DatabaseCondition, error: Document | None) -> None:
         if self.done.done():
             return
         fault = None if error is None else fault_of(error)
@@ -106,7 +107,7 @@ class SessionInserts:
             await self._insert_each(batch, error)
             return
         for index, create in enumerate(batch):
-            create.settle(self._condition, errors.get(index))
+            create.answer(self._condition, errors.get(index))
 
     async def _insert_each(self, batch: Sequence[_Create], error: Exception) -> None:
         """Insert one by one, after a bulk was not sent because one of its documents cannot be encoded."""

@@ -38,7 +38,7 @@ from turnwire.store.session_writes import Endings, SessionInserts, refusal, writ
 from turnwire.store.unended import UnendedSession
 
 MAX_UPDATES = 100
-"""The most lazy updates in one bulk."""
+"""Maximum number of lazy updates in one bulk."""
 _AT_ONCE = 500
 """Documents that are made use of in a turn: a millisecond."""
 _MILLISECOND = timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""The command line. The commands that run a gateway are here, those that use one in `turnwire.commands`."""
+"""The command line. The commands that run a gateway are here; those that use one are in `turnwire.commands`."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def serve(
 ) -> None:
     """Run a gateway until it is stopped.
 
-    On Ctrl-C or SIGTERM it finishes what is in flight and exits within ten seconds. On a second one it exits at once.
+    On Ctrl-C or SIGTERM, it finishes what is in flight and exits within ten seconds. On the second, it exits at once.
 
     \b
     For this machine only, with an embedded database in ./turnwire-data:
@@ -134,16 +134,18 @@ def upgrade(
         typer.Option(help="Folder of the embedded database.  [TURNWIRE_DATA_DIR, ./turnwire-data]"),
     ] = None,
 ) -> None:
-    """Bring what an older Turnwire has stored to the format of this one, without serving.
+    """Convert stored data to the format of this version.
+
+    What an older Turnwire has stored is converted. Nothing is served meanwhile.
 
     \b
     The folder of the embedded database, while no gateway uses it:
         turnwire upgrade --data-dir /var/lib/turnwire/data
-    A MongoDB, while gateways of the older version go on:
+    A MongoDB, while gateways of the older version keep running:
         turnwire upgrade --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0'
 
     `turnwire serve` does the same, except that it leaves large metadata of old sessions as it is, which makes lists of
-    them slow. What a newer Turnwire has stored is refused and left as it is. Make a backup first.
+    them slow. Data that a newer Turnwire has stored is refused and left as it is. Make a backup first.
     """
     import asyncio  # noqa: PLC0415 -- --help need not wait for these
 
@@ -171,7 +173,7 @@ def demo(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the embedded database.  [a temporary one]")] = None,
     once: Annotated[bool, typer.Option("--once", help="Stream every call once, quickly, and exit.")] = False,
 ) -> None:
-    """Run a gateway with scripted calls, to see it at work. Needs nothing else and leaves nothing behind.
+    """Run a gateway with scripted calls, to see it at work. It needs nothing else and leaves nothing behind.
 
     \b
     Then open http://127.0.0.1:3000/ for the dashboard:

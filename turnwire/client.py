@@ -35,8 +35,8 @@ class Client:
 
     All calls raise Unreachable if no gateway answers, or it cannot serve now, and Refused (SessionNotFound, NotAllowed,
     ...) if it refuses. `timeout` is in seconds, for one request; a stream may take longer, but must not pause for
-    longer. `token` is a text, or a function, plain or async, that returns one. The function is called before the first
-    request, and again once the gateway no longer accepts the token.
+    longer. `token` is a string, or a function, plain or async, that returns one. The function is called before the
+    first request, and again once the gateway no longer accepts the token.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Client:
         await self._rest.close()
 
     async def check(self) -> None:
-        """Return if a gateway answers and can serve; raise otherwise."""
+        """Return if a gateway answers and can serve. Raise otherwise."""
         await self._rest.json("GET", self._http("health", "ready"), dict[str, Any])
 
     # One session

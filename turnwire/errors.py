@@ -87,7 +87,7 @@ class NotAllowed(Refused):
 class EventsRejected(ClientError):
     """The gateway refused events (`nacks`, in the order sent). All others are stored.
 
-    If `complete` raises this, `session` is the session, which has ended all the same.
+    If `complete` raises this, the session has still ended; `session` is its final state.
     """
 
     def __init__(self, nacks: Sequence[NackItem], session: Session | None = None) -> None:
@@ -107,7 +107,7 @@ _BY_CODE: dict[ErrorCode, type[Refused]] = {
 }
 
 _BY_CLOSE: dict[int, tuple[ErrorCode | None, str]] = {
-    CloseCode.DONE: (None, "the gateway closed the connection as done"),
+    CloseCode.DONE: (None, "the gateway closed the connection because all work on it was done"),
     CloseCode.UNSUPPORTED_FRAME: (ErrorCode.INVALID_MESSAGE, "the gateway does not accept frames of this kind"),
     CloseCode.BAD_UTF8: (ErrorCode.INVALID_JSON, "the gateway received text that is not UTF-8"),
     CloseCode.TOO_BIG: (ErrorCode.TOO_LARGE, "a frame was over the gateway's limit"),

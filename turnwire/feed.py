@@ -36,7 +36,8 @@ _REF = "1"
 _PAGE = 100
 """Sessions in one page of a list."""
 REMEMBERED = 1000
-"""The most sessions, ended or no longer matching the filter, that are remembered to avoid yielding them again."""
+"""Maximum number of sessions, ended or no longer matching the filter, that are remembered to avoid yielding them again.
+"""
 
 
 class _Feed:
@@ -175,7 +176,7 @@ async def follow_sessions(
 
     With `status`, only sessions of these statuses are yielded, and once more when they leave them. A slow consumer gets
     the newest state of each session, not every one in between. After a reconnect, sessions that changed meanwhile are
-    yielded. `token` is a text, or a function called for one before each connection. Raises Refused, and Unreachable
+    yielded. `token` is a string, or a function that returns one for each connection. Raises Refused, and Unreachable
     once no gateway has answered for `give_up_after` seconds (by default never).
     """
     feed = _Feed(url, status, codec, token, give_up_after)

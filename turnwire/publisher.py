@@ -69,7 +69,7 @@ class Publisher:
     ) -> None:
         """`url` is the gateway's, http or ws. With `language=None`, the session must exist. A new one gets `metadata`.
 
-        `token` is a text, or a function, plain or async, called for one before each connection. `spool` names a file
+        `token` is a string, or a function, plain or async, that returns one for each connection. `spool` names a file
         that keeps unanswered events beyond this process: a start sends its events first. `http` supplies headers, TLS
         and proxies, and stays open. Raises ValueError for a wrong argument.
         """
@@ -221,7 +221,7 @@ class Publisher:
         """Call `handler` for supervisors' commands: the named ones, or by default `whisper`, `say` and `end`.
 
         The handler, plain or async, gets each command once (`command`, `payload`, `command_id`, `by`), in its own task.
-        A text that it returns goes with the answer. CommandRefused refuses the command; any other error fails it.
+        A string that it returns is sent with the answer. CommandRefused refuses the command; any other error fails it.
         Raises ValueError for a name that no command can have.
         """
         self._life.call(self._commands.handle, handler, commands)

@@ -14,7 +14,7 @@ from turnwire.connecting.patience import Patience
 from turnwire.connecting.tokens import Token, TokenSource
 from turnwire.protocol.messages import CaughtUp, Event, Session, SessionPush, SignalPush, Subscribed
 from turnwire.protocol.rules import has_ended
-from turnwire.subscription_reader import Broken, News, SubscriptionReader
+from turnwire.subscription_reader import ConnectionBreak, News, SubscriptionReader
 
 
 class Subscription:
@@ -78,7 +78,7 @@ class Subscription:
         """Call the callbacks, and return the events of a piece of news; most kinds have none."""
         if isinstance(news, list):
             return news
-        if isinstance(news, Broken):
+        if isinstance(news, ConnectionBreak):
             self.caught_up = False
         elif isinstance(news, Subscribed):
             if news.session is not None:
@@ -124,7 +124,7 @@ def subscribe(
     the end, the log may still get a late event). Without it, it never stops by itself.
 
     Signals, changes of the session and the end of the replay (with the seq reached) go to the callbacks, in order with
-    the events. `token` is a text, or a function called for one before each connection. Raises SessionNotFound or
+    the events. `token` is a string, or a function that returns one for each connection. Raises SessionNotFound or
     another Refused, and Unreachable once no gateway has answered for `give_up_after` seconds (by default never). Wrap a
     loop that may be left early in `contextlib.aclosing(aiter(subscription))`, to close the connection at once.
     """

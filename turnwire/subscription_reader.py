@@ -37,14 +37,16 @@ from turnwire.protocol.token_messages import Expiring
 log = logging.getLogger("turnwire")
 
 MAX_HELD = 4 * 1024 * 1024
-"""The most bytes of frames held for one subscription. Beyond it, reading pauses until the consumer has taken them."""
+"""Maximum number of bytes of frames held for one subscription. Beyond it, reading pauses until the consumer has taken
+them.
+"""
 
 
-class Broken:
+class ConnectionBreak:
     """A mark between the news of one connection and those of the next."""
 
 
-News = list[Event] | Subscribed | SessionPush | SignalPush | CaughtUp | Broken
+News = list[Event] | Subscribed | SessionPush | SignalPush | CaughtUp | ConnectionBreak
 
 
 class SubscriptionReader:
@@ -75,8 +77,8 @@ class SubscriptionReader:
                         while True:
                             await self._read_one(self._link, patience)
                 except Lost as lost:
-                    if not self._held or not isinstance(self._held[-1][0], Broken):
-                        self._hold(Broken(), 0)
+                    if not self._held or not isinstance(self._held[-1][0], ConnectionBreak):
+                        self._hold(ConnectionBreak(), 0)
                     await patience.pause(lost)
                 finally:
                     self._link = None

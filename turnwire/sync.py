@@ -25,7 +25,7 @@ class Client:
     """REST calls to one gateway, from any thread. Use it as a context manager, or call `close`.
 
     The calls raise the same errors as those of `turnwire.Client`. They run on an event loop in a separate thread, so
-    they work beside other loops. From a coroutine, they would block its loop. `token` is a text, or a plain function
+    they work beside other loops. From a coroutine, they would block its loop. `token` is a string, or a plain function
     that returns one.
     """
 

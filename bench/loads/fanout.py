@@ -25,9 +25,9 @@ class Fanout(Struct, frozen=True, kw_only=True, tag=True):
     subscribers: int
     events: int
     in_flight: int = 1
-    """The most events that may be on their way to subscribers at the same time."""
+    """Maximum number of events that may be on their way to subscribers at the same time."""
     rate: float = 0.0
-    """The most events per second; 0 means no limit."""
+    """Maximum number of events per second; 0 means no limit."""
 
     async def run(self) -> Figures:
         """Return CPU per delivery, and the times from sending an event to its ack and to its last delivery."""

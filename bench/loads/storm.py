@@ -20,14 +20,14 @@ from bench.meter import Figures, Target, percentile
 from bench.wire import HttpConnection, Socket, client_frame, http_request
 
 _EVERY_SECONDS = 0.5
-"""Seconds between two events of a publisher, which sends one at once when it is back."""
+"""Seconds between two events of a publisher. A publisher that is back sends one at once."""
 _BEFORE_SECONDS = 1.0
 """Seconds for which events flow until the gateway is killed."""
 _RETRY_SECONDS = (0.1, 0.5)
 _PROBE_SECONDS = 0.002
 _PATIENCE_SECONDS = 1.0
 _EVENTS = 480
-"""The most events of a publisher, which suffice for the longest time of a load."""
+"""Maximum number of events in a publisher, which suffice for the longest time of a load."""
 _SEQ = re.compile(rb'"seq":(\d+)')
 _AT_ONCE = 100
 

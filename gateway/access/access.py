@@ -15,7 +15,7 @@ from turnwire.gateway.access.credentials.fetching import fetch
 from turnwire.gateway.access.credentials.keys import ApiKeys, KeysError
 from turnwire.gateway.access.credentials.minting import Minting
 from turnwire.gateway.access.credentials.revocations import Revocations, SharedRevocations
-from turnwire.gateway.access.credentials.secret import Secret, SecretError, read_secret
+from turnwire.gateway.access.credentials.secret import JwtSecret, SecretError, read_secret
 from turnwire.gateway.access.door import Door
 from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.guests import Reception
@@ -88,7 +88,7 @@ def build_access(
     )
 
 
-def _secret(config: Config) -> Secret:
+def _secret(config: Config) -> JwtSecret:
     assert config.jwt_secret_file is not None
     try:
         return read_secret(config.jwt_secret_file)
@@ -98,7 +98,7 @@ def _secret(config: Config) -> Secret:
 
 def _credentials(
     config: Config,
-    secret: Secret | None,
+    secret: JwtSecret | None,
     revocations: Revocations,
     *,
     clock: Callable[[], float],

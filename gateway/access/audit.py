@@ -106,7 +106,7 @@ class Audit:
         self._write("session_ended", sessionId=session_id, status=status, reason=reason, who=who)
 
     def session_erased(self, session_id: str, principal: Principal | None, *, forced: bool) -> None:
-        """Without a principal, the gateway has erased the session, as its time was over."""
+        """Without a principal, the gateway has erased the session because its retention time was over."""
         who = "retention" if principal is None else principal.id
         self._write("session_erased", sessionId=session_id, who=who, forced=forced)
 

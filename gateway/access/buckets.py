@@ -8,7 +8,9 @@ from typing import Final
 from turnwire.gateway.config.rate import Rate
 
 MAX_TRACKED: Final = 50_000
-"""Buckets kept for one rate, about 10 MiB. Beyond, the least recently used one is dropped; it is usually full again."""
+"""Buckets kept for one rate, about 10 MiB. Beyond that, the least recently used bucket is dropped; it is usually full
+again.
+"""
 
 
 class Bucket:
@@ -82,7 +84,7 @@ class Buckets:
         return self._buckets.get(key)
 
     def of(self, key: str, now: float) -> Bucket:
-        """Return the bucket of this key, made if need be."""
+        """Return the bucket of this key. Make it if it is missing."""
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= self._max_tracked:
@@ -93,7 +95,7 @@ class Buckets:
         return bucket
 
 
-class Counts:
+class ClientCounts:
     """Counts how many of something each principal or address has now."""
 
     def __init__(self, limit: int) -> None:

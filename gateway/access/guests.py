@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from turnwire.gateway.access.audit import Audit
-from turnwire.gateway.access.buckets import Bucket, Counts
+from turnwire.gateway.access.buckets import Bucket, ClientCounts
 from turnwire.gateway.access.credentials.credentials import Credentials
 from turnwire.gateway.access.lifetimes import Due, Lifetime
 from turnwire.gateway.access.principals import Principal
@@ -19,11 +19,11 @@ _LEAST_STRIKES: Final = 5
 
 
 class Counted:
-    """One that was counted, until the end of the block. A generator for each connection would take more memory."""
+    """A place that stays counted until the end of the block. A generator for each connection would take more memory."""
 
     __slots__ = ("_counts", "_key")
 
-    def __init__(self, counts: Counts, key: str) -> None:
+    def __init__(self, counts: ClientCounts, key: str) -> None:
         self._counts = counts
         self._key = key
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NoReturn
 
-from turnwire.gateway.access.buckets import Bucket, Buckets, Counts
+from turnwire.gateway.access.buckets import Bucket, Buckets, ClientCounts
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import Refusal, rate_limited
 from turnwire.gateway.config import Config
@@ -47,11 +47,11 @@ class Rates:
         self.failed_logins = Buckets(rate("failed_logins"))
         self.created_sessions = Buckets(rate("created_sessions"))
         self.handshakes = Buckets(rate("handshakes"))
-        self.connections = Counts(config.max_connections_per_principal if on else 0)
+        self.connections = ClientCounts(config.max_connections_per_principal if on else 0)
         """Open connections of each principal: `enter` before the upgrade, `leave` at the end."""
         self.max_live_sessions = config.max_sessions_per_principal if on else 0
         """Limit of live sessions for the principal that created or claimed them; 0 means no limit."""
-        self.open_handshakes = Counts(config.max_handshakes_per_address if on else 0)
+        self.open_handshakes = ClientCounts(config.max_handshakes_per_address if on else 0)
         """TCP connections of each address on which nobody has been authenticated yet."""
 
     # One bucket for each connection; None if the rate is off
@@ -125,7 +125,7 @@ class Rates:
         if (wait := bucket.wait(now)) > 0:
             raise over_rate("failed_logins", buckets.rate, _TOO_MANY_LOGINS, wait)
 
-    def enter(self, principal: Principal, counts: Counts, name: str) -> None:
+    def enter(self, principal: Principal, counts: ClientCounts, name: str) -> None:
         """Count one more for the principal. Raises Refusal (429) if the limit is reached."""
         if not counts.enter(principal.id):
             raise rate_limited(name, f"this credential has {counts.limit} {name}, which is the limit", 1)

@@ -11,7 +11,7 @@ from turnwire.gateway.access.rates import Rates
 from turnwire.gateway.access.refusals import rate_limited
 
 _LOOK_SECONDS: Final = 1.0
-"""Least pause between two checks which of a principal's sessions have left memory."""
+"""Minimum pause between two checks for sessions of a principal that have left memory."""
 
 
 class SessionQuotas:

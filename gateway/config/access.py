@@ -75,8 +75,10 @@ class AccessSettings(Settings):
         False, description="Whether webhooks may go to private addresses and to http:// URLs."
     )
 
-    rate_events: str = Field("500/2000", description="Events of a publisher; over the rate it is not read.")
-    rate_signals: str = Field("100/200", description="Signals of a publisher; over the rate the newest of a key waits.")
+    rate_events: str = Field("500/2000", description="Events of a publisher; over the rate, the publisher is not read.")
+    rate_signals: str = Field(
+        "100/200", description="Signals of a publisher; over the rate, the newest of each key waits."
+    )
     rate_commands: str = Field("50/200", description="Commands and JSON pings of a subscriber.")
     rate_control_frames: str = Field("10/50", description="WebSocket control frames of a connection.")
     rate_requests: str = Field("1000/1000", description="REST requests of a principal.")

@@ -22,67 +22,73 @@ class BoundSettings(Settings):
     max_frame_bytes: int = Field(_MIB, ge=_KIB, le=8 * _MIB, description="Largest frame or REST body, in bytes.")
     max_depth: int = Field(64, ge=1, le=90, description="Deepest nesting of a payload or of metadata.")
     max_metadata_bytes: int = Field(64 * _KIB, ge=2, le=_MIB, description="Largest metadata of a session, in bytes.")
-    max_batch_events: int = Field(500, ge=1, le=5000, description="Most events in one append.")
+    max_batch_events: int = Field(500, ge=1, le=5000, description="Maximum events in one append.")
     max_in_flight: int = Field(
-        256, ge=1, le=100_000, description="Most unacked events of one publisher; beyond, it is not read."
+        256,
+        ge=1,
+        le=100_000,
+        description="Maximum unacked events of one publisher; beyond that, the publisher is not read.",
     )
-    max_outbox_bytes: int = Field(_MIB, ge=_KIB, le=256 * _MIB, description="Most bytes held for one slow connection.")
+    max_outbox_bytes: int = Field(
+        _MIB, ge=_KIB, le=256 * _MIB, description="Maximum bytes held for one slow connection."
+    )
     max_waiting_bytes: int = Field(
         256 * _MIB,
         ge=_MIB,
         le=64 * 1024 * _MIB,
-        description="Most bytes of events that wait for the storage, over all sessions.",
+        description="Maximum bytes of events that wait for the storage, over all sessions.",
     )
     max_connections: int = Field(
         20_000,
         ge=1,
         le=1_000_000,
-        description="Most connections, idle ones included; with authentication the last tenth is for those with a "
+        description="Maximum connections, idle ones included; with authentication the last tenth is for those with a "
         "credential.",
     )
-    max_live_sessions: int = Field(50_000, ge=1, le=10_000_000, description="Most sessions held in memory.")
-    max_subscriptions: int = Field(1000, ge=1, le=100_000, description="Most subscriptions of one connection.")
+    max_live_sessions: int = Field(50_000, ge=1, le=10_000_000, description="Maximum sessions held in memory.")
+    max_subscriptions: int = Field(1000, ge=1, le=100_000, description="Maximum subscriptions of one connection.")
     max_bad_messages: int = Field(
         20, ge=0, description="Undecodable messages in a row after which a connection is closed; 0 means no limit."
     )
     max_containers: int = Field(
-        20_000, ge=0, description="Most arrays and objects in one frame or body; 0 means no limit."
+        20_000, ge=0, description="Maximum arrays and objects in one frame or body; 0 means no limit."
     )
     max_ping_ref_bytes: int = Field(128, ge=0, description="Longest ref of a ping, in bytes; 0 means no limit.")
     max_frames_per_turn: int = Field(
-        32, ge=0, description="Most frames of one connection before others get a turn; 0 means no limit."
+        32, ge=0, description="Maximum frames of one connection before others get a turn; 0 means no limit."
     )
-    max_streams: int = Field(256, ge=0, description="Most NDJSON and SSE streams at once; 0 means no limit.")
+    max_streams: int = Field(256, ge=0, description="Maximum NDJSON and SSE streams at once; 0 means no limit.")
     max_streams_per_principal: int = Field(
-        16, ge=0, description="Most such streams of one principal, or of an address without one; 0 means no limit."
+        16, ge=0, description="Maximum such streams of one principal, or of an address without one; 0 means no limit."
     )
-    max_feeds: int = Field(4, ge=0, description="Most feeds of one connection; 0 means no limit.")
+    max_feeds: int = Field(4, ge=0, description="Maximum feeds of one connection; 0 means no limit.")
     max_all_outbox_bytes: int = Field(
         256 * _MIB,
         ge=0,
-        description="Most bytes held for all slow connections together; beyond, the slowest is closed; 0: no limit.",
+        description="Maximum bytes held for all slow connections together; beyond that, the slowest is closed; 0 means "
+        "no limit.",
     )
     max_live_bytes: int = Field(
-        2 * _GIB, ge=0, description="Most memory of live sessions, metadata included, in bytes; 0 means no limit."
+        2 * _GIB, ge=0, description="Maximum memory of live sessions, metadata included, in bytes; 0 means no limit."
     )
-    max_session_events: int = Field(1_000_000, ge=0, description="Most events of one session; 0 means no limit.")
-    max_webhooks: int = Field(16, ge=0, le=256, description="Most webhook endpoints.")
+    max_session_events: int = Field(1_000_000, ge=0, description="Maximum events of one session; 0 means no limit.")
+    max_webhooks: int = Field(16, ge=0, le=256, description="Maximum webhook endpoints.")
     max_webhook_sessions: int = Field(
         20_000,
         ge=10,
         le=1_000_000,
-        description="Most sessions whose progress a webhook keeps in memory; further ones wait in the store.",
+        description="Maximum sessions whose progress a webhook keeps in memory; further sessions wait in the store.",
     )
     max_connections_per_principal: int = Field(
-        10_000, ge=0, description="Most connections of one principal, with authentication; 0 means no limit."
+        10_000, ge=0, description="Maximum connections of one principal, with authentication; 0 means no limit."
     )
     max_sessions_per_principal: int = Field(
-        10_000, ge=0, description="Most live sessions of one principal, with authentication; 0 means no limit."
+        10_000, ge=0, description="Maximum live sessions of one principal, with authentication; 0 means no limit."
     )
     max_handshakes_per_address: int = Field(
         200,
         ge=0,
-        description="Most unauthenticated connections from one address, with authentication; 0 means no limit.",
+        description="Maximum unauthenticated connections from one address, with authentication; 0 means no limit.",
     )
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ class KeepingSettings(Settings):
         description="Where sessions are archived instead of erased: `file:///…`, `s3://…`, `gs://…` or `az://…`.",
     )
     archive_cache_bytes: int = Field(
-        64 * 1024 * 1024, ge=0, le=2**40, description="Most bytes of archived events that are held in memory."
+        64 * 1024 * 1024, ge=0, le=2**40, description="Maximum bytes of archived events that are held in memory."
     )
     archive_cache_seconds: float = Field(
         300, ge=0, le=86_400, description="Seconds for which archived events stay in memory after they are read."

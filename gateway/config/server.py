@@ -71,7 +71,8 @@ class ServerSettings(Settings):
     search: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether an index in the data folder serves search and filters; auto: only with the embedded "
-        "database. That reads whole sessions for each list without it: those with much metadata hold others up.",
+        "database. Without the index, that database reads whole sessions for each list, and large metadata holds up "
+        "other clients.",
     )
     metadata_indexes: str = Field(
         "customerId,userId,callSid,bot,agent",

@@ -56,7 +56,7 @@ class TimeSettings(Settings):
         1, gt=0, le=60, description="Seconds between polls of a shared database for changes not reported through Redis."
     )
     feed_interval: float = Field(
-        0.25, gt=0, le=60, description="Least seconds between two changes of one session on a feed."
+        0.25, gt=0, le=60, description="Minimum seconds between two changes of one session on a feed."
     )
     long_poll_timeout: float = Field(
         20, gt=0, le=600, description="Longest time that a long-poll of a durable stream waits for news, in seconds."

@@ -24,7 +24,7 @@ from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
 _CLOSE_SECONDS = 2.0
 """How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
 _REPLIES_SHARE = 2.0
-"""Pushes keep within the outbox's bound. Replies may take twice as much; beyond, the socket is not read."""
+"""Pushes keep within the outbox's bound. Replies may take twice as much; beyond that, the socket is not read."""
 _GOODBYE_SECONDS = 0.0001
 """How long the gateway's part of a closing handshake takes."""
 _PING_FRAME = b"\x89\x00"

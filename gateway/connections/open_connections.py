@@ -50,7 +50,7 @@ class Follower(Protocol):
         """End the answer. The client reconnects."""
 
 
-class Sending(Protocol):
+class SendingAnswer(Protocol):
     """A large answer over HTTP that is being sent."""
 
     @property
@@ -72,7 +72,7 @@ class OpenConnections:
         """Changed by `came` and `left`."""
         self._kinds: Counter[Kind] = Counter()
         self.followers: set[Follower] = set()
-        self.answers: set[Sending] = set()
+        self.answers: set[SendingAnswer] = set()
         self.bytes_seen = 0
         """`waiting_bytes` when all were last looked at, a second ago at most."""
         self.leaving = False

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.durable_streams.asked import Writing, check_type
-from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
+from turnwire.gateway.durable_streams.item_ids import ItemId, ProducerRequest
 from turnwire.gateway.durable_streams.items import read_items
 from turnwire.gateway.durable_streams.offsets import offset_of
 from turnwire.gateway.durable_streams.producers import AlreadyStored, Producers, Writers
@@ -23,7 +23,7 @@ from turnwire.gateway.durable_streams.refusals import (
     SequenceGap,
     StreamClosed,
 )
-from turnwire.gateway.durable_streams.storing import Storing
+from turnwire.gateway.durable_streams.storing import ItemStore
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.errors import InvalidMessage, SessionHasEnded
 from turnwire.protocol.messages import EventIn, Limits
@@ -33,7 +33,7 @@ from turnwire.store.session_record import SessionRecord
 class Appending:
     """Judges the requests to a stream one after the other, where their order matters, and carries them out."""
 
-    def __init__(self, limits: Limits, requests: Requests, storing: Storing, producers: Producers) -> None:
+    def __init__(self, limits: Limits, requests: Requests, storing: ItemStore, producers: Producers) -> None:
         self._limits = limits
         self._requests = requests
         self._storing = storing
@@ -97,7 +97,7 @@ class Appending:
             raise AlreadyStored
         _check_order(writers, writing)
 
-    async def _check_closing(self, batch: Batch, record: SessionRecord) -> None:
+    async def _check_closing(self, batch: ProducerRequest, record: SessionRecord) -> None:
         """Judge a request that closes the stream by everything in the log, which may have grown since the request
         arrived."""
         (await self._producers.of(record.session_id, record.life, record.last_seq)).judge(batch)

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from turnwire.gateway.durable_streams.item_ids import Batch
+from turnwire.gateway.durable_streams.item_ids import ProducerRequest
 from turnwire.gateway.durable_streams.refusals import (
     CLOSED,
     PRODUCER_EPOCH,
@@ -33,7 +33,7 @@ def stream_of(request: web.Request, limits: Limits) -> str:
     """Return the sessionId of the stream. Raises InvalidMessage, and HTTPException (404) for a reserved path."""
     session_id = stream_id_of(request, limits)
     if session_id.split("/", 1)[0] == _RESERVED:
-        raise web.HTTPNotFound(text="there are no subscriptions of streams here: webhooks do what they do")
+        raise web.HTTPNotFound(text="this gateway has no subscriptions of streams: use webhooks")
     return session_id
 
 
@@ -61,7 +61,7 @@ def check_creatable(request: web.Request) -> None:
 class Writing(Struct, frozen=True):
     """What the headers of an append say."""
 
-    batch: Batch | None
+    batch: ProducerRequest | None
     stream_seq: str | None
     closes: bool
     """Whether to close the stream afterwards."""
@@ -81,14 +81,14 @@ def closes(request: web.Request) -> bool:
     return request.headers.get(CLOSED, "").lower() == TRUE
 
 
-def _batch(request: web.Request) -> Batch | None:
+def _batch(request: web.Request) -> ProducerRequest | None:
     producer = _text(request, PRODUCER_ID)
     given = [producer is not None, PRODUCER_EPOCH in request.headers, PRODUCER_SEQ in request.headers]
     if not any(given):
         return None
     if not all(given) or not producer:
         raise InvalidMessage(f"{PRODUCER_ID}, {PRODUCER_EPOCH} and {PRODUCER_SEQ} must be given together, none empty")
-    return Batch(producer, _number(request, PRODUCER_EPOCH), _number(request, PRODUCER_SEQ))
+    return ProducerRequest(producer, _number(request, PRODUCER_EPOCH), _number(request, PRODUCER_SEQ))
 
 
 def _number(request: web.Request, name: str) -> int:

@@ -14,7 +14,7 @@ from turnwire.gateway.durable_streams.items import read_items
 from turnwire.gateway.durable_streams.locations import Locations
 from turnwire.gateway.durable_streams.offsets import offset_of
 from turnwire.gateway.durable_streams.refusals import CLOSED, NEXT_OFFSET, TRUE, conflict
-from turnwire.gateway.durable_streams.storing import Storing
+from turnwire.gateway.durable_streams.storing import ItemStore
 from turnwire.gateway.http.media_types import JSON_TYPE
 from turnwire.gateway.rest.creating import Creating
 from turnwire.gateway.sessions.requests import Requests
@@ -37,7 +37,7 @@ class StreamCreating:
         sessions: SessionStore,
         *,
         creating: Creating,
-        storing: Storing,
+        storing: ItemStore,
         locations: Locations,
     ) -> None:
         self._limits = limits

@@ -12,7 +12,7 @@ _PREFIX: Final = "ds"
 _PARTS: Final = 6
 
 
-class Batch(Struct, frozen=True):
+class ProducerRequest(Struct, frozen=True):
     """One request of a producer: number `seq` of its epoch."""
 
     producer: str
@@ -25,7 +25,7 @@ class ItemId(Struct, frozen=True, kw_only=True):
 
     index: int
     count: int
-    batch: Batch | None = None
+    batch: ProducerRequest | None = None
     stream_seq: str | None = None
     """The writer's `Stream-Seq`."""
 
@@ -46,7 +46,7 @@ class ItemId(Struct, frozen=True, kw_only=True):
         _, place, producer, epoch, seq, stream_seq = parts
         index, _, count = place.partition("/")
         try:
-            batch = Batch(unquote(producer), int(epoch), int(seq)) if producer else None
+            batch = ProducerRequest(unquote(producer), int(epoch), int(seq)) if producer else None
             return cls(index=int(index), count=int(count), batch=batch, stream_seq=unquote(stream_seq) or None)
         except ValueError:
             return None

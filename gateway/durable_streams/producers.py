@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
-from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
+from turnwire.gateway.durable_streams.item_ids import ItemId, ProducerRequest
 from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
 from turnwire.protocol.errors import ErrorCode, InvalidMessage, TurnwireError
 from turnwire.store.event_log import READ_WINDOW, EventLog
@@ -59,12 +59,12 @@ class Writers(Struct):
     def _is_before(self, stream_seq: str) -> bool:
         return self.stream_seq is not None and is_behind(self.stream_seq, stream_seq)
 
-    def _learn_batch(self, batch: Batch, *, is_last: bool) -> None:
+    def _learn_batch(self, batch: ProducerRequest, *, is_last: bool) -> None:
         known = self.producers.get(batch.producer)
         if known is None or (batch.epoch, batch.seq) >= (known.epoch, known.seq):
             self.producers[batch.producer] = _Progress(batch.epoch, batch.seq, is_last)
 
-    def judge(self, batch: Batch) -> Literal["new", "repeated"]:
+    def judge(self, batch: ProducerRequest) -> Literal["new", "repeated"]:
         """Return whether a request is still to be stored. A request that was stored only in part counts as new, and
         must be repeated before the next one.
 
@@ -91,7 +91,7 @@ class Writers(Struct):
         if self.is_whole or stream_seq != self.stream_seq:
             raise SequenceRegression(self.stream_seq, stream_seq)
 
-    def newest(self, batch: Batch) -> int:
+    def newest(self, batch: ProducerRequest) -> int:
         """Return the highest seq that the request's producer has reached in the request's epoch."""
         known = self.producers.get(batch.producer)
         return batch.seq if known is None or known.epoch != batch.epoch else max(known.seq, batch.seq)

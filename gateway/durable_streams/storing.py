@@ -11,7 +11,7 @@ from turnwire.gateway.sessions.requests import Requests
 from turnwire.protocol.messages import Event, EventIn, Limits
 
 
-class Storing:
+class ItemStore:
     """Holds no state."""
 
     def __init__(self, limits: Limits, requests: Requests, enders: Enders) -> None:

@@ -14,7 +14,7 @@ from turnwire.store.search.catalog import Said
 from turnwire.store.sessions import SessionRecord
 
 MAX_CHARS = 8 * 1024 * 1024
-"""The most characters of waiting texts. Sessions whose texts do not fit are read from the log later."""
+"""Maximum number of characters of waiting texts. Sessions whose texts do not fit are read from the log later."""
 
 
 class _Texts(Struct, gc=False):
@@ -110,7 +110,7 @@ class Gathering:
         return bool(self._cut_changed or self._cut_said)
 
     def take(self, most: int) -> tuple[list[SessionRecord], list[Said]]:
-        """Remove and return what is set aside for at most so many sessions: the changed ones in their current state,
+        """Remove and return what is set aside for at most this many sessions: the changed ones in their current state,
         and what was said in them. Texts of other sessions come last."""
         states = list(islice(self._cut_changed, most))
         for state in states:

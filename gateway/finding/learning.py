@@ -1,4 +1,4 @@
-"""Reads sessions from the database into the search's projection: all, or those that a killed gateway may not have
+"""Reads sessions from the database into the search index: all, or those that a killed gateway may not have
 written."""
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ T = TypeVar("T")
 
 
 class Write(Protocol):
-    """Runs work in the thread that writes the projection."""
+    """Runs work in the thread that writes the search index."""
 
     def __call__(self, work: Callable[[], T]) -> Awaitable[T]: ...
 
 
 class Learning:
-    """Reads into one projection. Methods raise StorageUnavailable and sqlite3.Error."""
+    """Reads into one search index. Methods raise StorageUnavailable and sqlite3.Error."""
 
     def __init__(self, store: Store, write: Write, settling: timedelta) -> None:
         """`settling`: how long a session still changes after its end."""
@@ -47,7 +47,7 @@ class Learning:
         self._settling = settling
 
     async def learn_all(self, catalog: Catalog) -> None:
-        """Read all sessions. If the projection was once complete, read only those whose current state it may not
+        """Read all sessions. If the search index was once complete, read only those whose current state it may not
         know."""
         since = None
         if await self._write(catalog.complete):
@@ -63,7 +63,7 @@ class Learning:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _learn_changed(self, catalog: Catalog) -> datetime | None:
-        """Read the sessions that have not ended as far as the projection knows, those that had just ended when it was
+        """Read the sessions that have not ended as far as the search index knows, those that had just ended when it was
         last written, and those that are noted. Return the start time from which on all other sessions must be read."""
         flushed = await self._write(catalog.flushed)
         known = {each.session_id: None for each in await self._write(catalog.unended)}
@@ -84,7 +84,7 @@ class Learning:
             await self.learn_record(catalog, record, whole=True)
 
     async def learn_record(self, catalog: Catalog, record: SessionRecord, *, whole: bool = False) -> None:
-        """Write the session, and the texts of events that the projection lacks, read from the log.
+        """Write the session, and the texts of events that the search index lacks, read from the log.
 
         `whole`: look for events after the stored `lastSeq` even if the session has ended.
         """

@@ -1,6 +1,6 @@
 """Notes of the sessions that a start of the search would not look at, and that are being changed.
 
-They are in the projection before the change is stored, so that not even a killed gateway forgets such a session.
+They are in the search index before the change is stored, so that not even a killed gateway forgets such a session.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A thread that reads the search's projection."""
+"""A thread that reads the search index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from turnwire.store.search.finder import Finder
 T = TypeVar("T")
 
 
-class Reader:
+class SearchReader:
     """Reads in its own thread and on its own connection, so that slow questions keep no other reader waiting."""
 
     def __init__(self, path: Path, name: str) -> None:

@@ -18,7 +18,7 @@ from turnwire.gateway.finding.gathering import Gathering
 from turnwire.gateway.finding.learning import NOTED_AFTER, Learning
 from turnwire.gateway.finding.notes import Notes
 from turnwire.gateway.finding.others import OtherGateways
-from turnwire.gateway.finding.reader import Reader
+from turnwire.gateway.finding.reader import SearchReader
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.mongo import Store
 from turnwire.store.search.catalog import Catalog
@@ -29,26 +29,27 @@ from turnwire.store.search.sums import sums as sums_of
 from turnwire.store.sessions import SessionQuery, SessionRecord
 
 FLUSH_SECONDS = 1.5
-"""Pause between two flushes: the search is behind the log by at most this, plus the time of a write."""
+"""Pause between two flushes. The search index lags behind the log by at most this, plus the time of a write."""
 _SESSIONS = 500
-"""How many sessions are written at a time. Until then, the event loop copies what is known of them: a millisecond."""
+"""How many sessions are written at a time. Copying what is known of them takes the event loop a millisecond."""
 _IDS = 50
-"""Sessions of which the database is asked at a time whether they are still there. The embedded one takes 0.25 ms for
-each, and serves nobody else meanwhile."""
+"""How many sessions the database is asked about at a time, to learn whether they still exist. The embedded database
+takes 0.25 ms for each, and serves nobody else meanwhile.
+"""
 _REST = 9
-"""How many times as long as that took the database is then left to others."""
+"""How many times as long as such a question took the database is then left to others."""
 _CHECK_SECONDS = 1.0
 LOOK_SECONDS = 1.0
-"""Pause between two looks at what is missing."""
+"""Pause between two looks for what is missing."""
 
 T = TypeVar("T")
 _log = logging.getLogger("turnwire.search")
 
 
 class Search:
-    """The search's projection of all sessions, in a SQLite file that this object owns.
+    """The search index of all sessions, in a SQLite file that this object owns.
 
-    `ready` is True once the projection has all sessions. If it cannot be used, that is logged once, and the gateway
+    `ready` is True once the search index has all sessions. If it cannot be used, that is logged once, and the gateway
     works without it.
     """
 
@@ -63,22 +64,23 @@ class Search:
         self._path = path
         self._catalog: Catalog | None = None
         self._writing = ThreadPoolExecutor(1, "search-write")
-        self._pages = Reader(path, "search-read")
-        self._sums = Reader(path, "search-sums")
-        """Of its own: sums over a month of calls take seconds."""
+        self._pages = SearchReader(path, "search-read")
+        self._sums = SearchReader(path, "search-sums")
+        """Separate, because sums over a month of calls take seconds."""
         self._learning = Learning(store, self._write, timedelta(seconds=settling))
         self._notes = Notes(self._keep_notes)
         self._is_complete = True
-        """Whether a start would read only those sessions that may have changed. Unknown as yet, which is as if."""
+        """Whether a start would read only those sessions that may have changed. Assumed until it is known."""
         self._opening = asyncio.Lock()
         self._flushed = asyncio.Lock()
         self._warned = False
         self._others = OtherGateways(store, settling) if shared else None
         self._unwritten: dict[str, None] = {}
-        """Sessions that may be unknown to the projection, or other than it knows them."""
+        """Sessions that the search index may lack, or hold in an older state."""
         self._unchecked: str | None = None
-        """The sessions behind this id are from before the start, and may have been erased without this search having
-        heard of it. None: all are known to exist."""
+        """The sessions after this id are from before the start, and may have been erased unnoticed. None: all are known
+        to exist.
+        """
 
     # --- asked -------------------------------------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class Search:
     async def ordered_page(self, query: SessionQuery) -> list[str] | None:
         """Return the ids of a page of all stored sessions, in the order of the database.
 
-        None if this is not the place to ask: other gateways may have sessions, or the projection lacks some.
+        None if the search index cannot tell: other gateways may have sessions, or it lacks some.
         """
         if self._others is not None or not self.ready:
             return None
@@ -102,7 +104,7 @@ class Search:
             return None
 
     async def count(self, query: SessionQuery, up_to: int, left: float = 0.0) -> Count:
-        """Count for COUNT_SECONDS and what the page has `left`. Raises sqlite3.Error."""
+        """Count matches for at most COUNT_SECONDS and what the page has `left`. Raises sqlite3.Error."""
         return await self._pages.ask(lambda finder: finder.count(query, up_to, COUNT_SECONDS + left))
 
     async def sums(self, query: SumsQuery) -> Sums:
@@ -152,7 +154,7 @@ class Search:
             return
         settled = self._notes.take_settled()
         if flushed is not None or settled:
-            await self._write(lambda: catalog.settle(flushed, settled))
+            await self._write(lambda: catalog.note_flushed(flushed, settled))
 
     def around(self, record: SessionRecord) -> AbstractAsyncContextManager[None]:
         """Enter this around a write to a session that is new or has ended, so that its change is never missed."""
@@ -180,7 +182,7 @@ class Search:
                 self._warn(error)
 
     async def run(self, prepared: asyncio.Event) -> None:
-        """Open the projection, complete it, and keep it up to date for as long as the gateway runs."""
+        """Open the search index, complete it, and keep it up to date for as long as the gateway runs."""
         await prepared.wait()
         while True:
             try:
@@ -188,7 +190,7 @@ class Search:
             except (sqlite3.Error, OSError) as error:
                 self._warn(error)
             except StorageUnavailable:
-                pass  # /health tells of it; the next look goes on
+                pass  # /health reports it; the next look continues
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _open(self) -> Catalog:
@@ -236,14 +238,15 @@ class Search:
             self.gathering.missed |= dict.fromkeys(await others.amended_since(looked))
 
     async def _hear_of(self, catalog: Catalog, others: OtherGateways) -> datetime | None:
-        """Sessions of other gateways: found when they have begun or been amended, and whole when they have ended and
-        settled. Return when this look was, unless it has found nothing that has changed."""
+        """Find sessions of other gateways: those that have begun or been amended, and those that have ended and
+        settled. Return the time of this look; None if nothing has changed.
+        """
         changed = await others.look(partial(self._learning.learn_record, catalog))
         self.gathering.missed |= dict.fromkeys(changed)
         return others.looked_at if changed else None
 
     async def _forget_erased(self, catalog: Catalog) -> None:
-        """Go on, for a while, to look whether the sessions from before the start are still there.
+        """Continue, for a while, to check whether the sessions from before the start still exist.
 
         Other gateways, or this one before it crashed, may have erased some. What is shown does not wait for this: a
         session is read from the database before it is listed.
@@ -266,7 +269,7 @@ class Search:
     def _warn(self, error: Exception) -> None:
         if not self._warned:
             self._warned = True
-            _log.warning("the search in %s cannot be used: %s", self._path, error)
+            _log.warning("the search index in %s cannot be used: %s", self._path, error)
 
     async def close(self) -> None:
         """Write what is left, and close the file."""

@@ -24,7 +24,7 @@ def check_begin(session: Session, call: PastCall) -> None:
         if stored != given:
             raise Differs(f"its {name} is {stored}, and that of the line is {given}")
     if not same_object(session.metadata, call.metadata):
-        raise Differs("its metadata are not those of the line")
+        raise Differs("its metadata is not that of the line")
     if has_ended(session.status) and not call.ends and not call.restored:
         raise Differs(f"it has ended ({session.status}), and the line has not")
 
@@ -51,7 +51,7 @@ def check_end(session: Session, call: PastCall) -> None:
 
 
 def check_length(session: Session, call: PastCall, count: int) -> None:
-    """Raise Differs if the log goes on after the call's `count` events, unless it may have grown since the backup."""
+    """Raise Differs if the log continues after the call's `count` events, unless it may have grown since the backup."""
     may_go_on = call.restored and (has_ended(session.status) or not call.ends)
     if session.last_seq > count and not may_go_on:
         raise Differs(f"it has {session.last_seq} events, and the line has {count}")

@@ -46,14 +46,14 @@ class Elements:
     def take(self, text: bytes) -> tuple[list[bytes], bytes]:
         """Split off the complete elements. Return them, and the remaining text, which the next call needs.
 
-        Raises InvalidJson if the line ends within the array, and TooLarge for an element over the limit.
+        Raises InvalidJson if the line ends in the middle of the array, and TooLarge for an element over the limit.
         """
         elements: list[bytes] = []
         start, at = 0, self._scanned
         for token in _TOKEN.finditer(text, self._scanned):
             found = token[0]
             if found == b"\n" or (found == b'"' and b"\n" in text):
-                raise InvalidJson("the line ends within its events")
+                raise InvalidJson("the line ends in the middle of its events")
             if found == b'"':
                 at = token.start()
                 break

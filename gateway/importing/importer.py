@@ -95,7 +95,7 @@ class Importer:
     ) -> ImportOutcome:
         """Store the line's call, or with `verify` only compare it. Return the outcome.
 
-        With `restore`, the line comes from a backup: an open call stays open, and the stored session may have gone on
+        With `restore`, the line comes from a backup: an open call stays open, and the stored session may have continued
         since.
         """
         progress = _Progress(line.number)
@@ -226,7 +226,7 @@ class Importer:
     ) -> int:
         """Compare the events with the session's log, and append those after its end.
 
-        Return the number of those, or a negative number if the log goes on after the last event.
+        Return the number of those, or a negative number if the log continues after the last event.
         """
         at, head = 0, session.last_seq
         async for batch in batches:

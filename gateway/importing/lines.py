@@ -13,15 +13,17 @@ from turnwire.protocol.errors import InvalidJson, InvalidMessage, TurnwireError
 from turnwire.protocol.salvage import UNDECODABLE
 
 BATCH = 100
-"""The most events that are handed on at a time."""
+"""Maximum number of events that are handed on at a time."""
 _BATCH_BYTES = 64 * 1024
-"""About the most bytes of them."""
+"""Their approximate maximum size in bytes."""
 _PIECE = 16 * 1024
-"""Bytes of a long line that are scanned before others get a turn: a millisecond, if they are full of brackets three."""
+"""Bytes of a long line that are scanned before others get a turn: one millisecond, or three if they are full of
+brackets.
+"""
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _EVENTS = msgspec.json.Decoder(list[Raw] | None)
 _MOST_AFTER_EVENTS = 64
-"""The most bytes of a long line after its events: a bracket, and white space."""
+"""Maximum number of bytes in a long line after its events: a bracket, and white space."""
 
 
 class Line(Struct, frozen=True, eq=False):

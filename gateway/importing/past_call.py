@@ -32,7 +32,7 @@ class PastCall(Struct):
     latest: datetime
     """The start, or the latest time of an event seen so far."""
     restored: bool = False
-    """Whether the call comes from a backup. It was stored as it is, and may have gone on since."""
+    """Whether the call comes from a backup. It was stored as it is, and may have continued since."""
     importing: bool = False
     """Whether this is an open call of a backup that was made before the import of the call had stored its end."""
     deserted: bool = False

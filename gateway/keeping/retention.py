@@ -85,7 +85,7 @@ class Retention:
                 else:
                     pause = await self._shared.attend(self._look_and_tell)
             except TurnwireError as error:
-                _log.warning("retention goes on in %.0f s: %s", self._interval, error)
+                _log.warning("retention continues in %.0f s: %s", self._interval, error)
             except Exception:
                 _log.exception("unexpected error in retention")
             await asyncio.sleep(pause)
@@ -205,7 +205,7 @@ class Retention:
         """Erase the session, unless it has been replaced by another one of its id or is no longer due. Return whether
         it is gone."""
         gone = False
-        with suppress(PublisherConnected):  # it ended a moment ago, and the rules keep it for a very short time
+        with suppress(PublisherConnected):  # it ended just now, and the rules keep it for a very short time
             gone = await self._erasing.erase(
                 record.session_id,
                 force=False,

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from turnwire.protocol.errors import StorageUnavailable
-from turnwire.store.keeping.leases import Lease, Leases
+from turnwire.store.keeping.leases import Leases, WorkLease
 
 LEASE_SECONDS: Final = 60.0
 """A gateway that has not renewed its lease for this long has lost it to any other gateway."""
@@ -24,7 +24,8 @@ _log = logging.getLogger("turnwire.keeping")
 class SharedWork:
     """One kind of work, as seen by one gateway. Owned by the task that calls `attend`.
 
-    The work must be safe to do twice, because a gateway that hangs may go on for a moment after another one has begun.
+    The work must be safe to do twice, because a gateway that was frozen may continue for a moment after another one has
+    begun.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class SharedWork:
         self._clock = clock
         self._now = now
         self._holder = uuid4().hex
-        self._seen, self._since = Lease(), clock()
+        self._seen, self._since = WorkLease(), clock()
         """The lease at the last look, and the time since which it has not changed."""
         self._asked = False
 
@@ -57,7 +58,7 @@ class SharedWork:
             await self._do(held, work)
         return pause
 
-    def _wait_for(self, lease: Lease) -> float:
+    def _wait_for(self, lease: WorkLease) -> float:
         """Return how many seconds are left until the work may be done here."""
         now = self._clock()
         if lease != self._seen:
@@ -69,7 +70,7 @@ class SharedWork:
         left = self._interval - (self._now() - lease.done_at).total_seconds()
         return left if left <= self._interval else 0.0  # a clock was wrong
 
-    async def _do(self, held: Lease, work: Callable[[], Awaitable[None]]) -> None:
+    async def _do(self, held: WorkLease, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work, and renew the lease meanwhile. Stop if another gateway takes the lease."""
         working = asyncio.ensure_future(work())
         renewing = asyncio.create_task(self._renew(held, working))
@@ -81,13 +82,13 @@ class SharedWork:
             await asyncio.gather(working, renewing, return_exceptions=True)
             raise
         if working.cancelled():
-            _log.warning("another gateway goes on with %s", self._name)
+            _log.warning("another gateway continues with %s", self._name)
             return
         with suppress(StorageUnavailable):  # otherwise the lease runs out
             await self._leases.give_back(self._name, renewing.result(), self._now())
         working.result()
 
-    async def _renew(self, held: Lease, working: asyncio.Future[None]) -> Lease:
+    async def _renew(self, held: WorkLease, working: asyncio.Future[None]) -> WorkLease:
         """Renew the lease until the work is done, and return it. Cancel the work if the lease is lost."""
         since = self._clock()
         while True:
@@ -105,7 +106,7 @@ class SharedWork:
         working.cancel()
         return held
 
-    async def _renewed(self, held: Lease) -> Lease | None:
+    async def _renewed(self, held: WorkLease) -> WorkLease | None:
         """Return the renewed lease; None if it is lost."""
         renewed = await self._leases.take(self._name, held, self._holder)
         if renewed is None:  # unless the last renewal did reach the database, though its answer was lost

@@ -53,7 +53,7 @@ async def refresh(context: Context, state: SessionState, wanted: Wanted = None) 
 
 
 async def verify(context: Context, state: SessionState) -> None:
-    """Adopt what the store knows beyond memory, for the cost of one read if that is nothing. Raises SessionErased."""
+    """Adopt what the store knows beyond memory. Costs one read if there is nothing new. Raises SessionErased."""
     began = context.clock()
     stored = await persist(lambda: context.store.sessions.reload(state.record))
     if state.is_behind(stored):
@@ -76,7 +76,7 @@ async def learn(context: Context, state: SessionState, stored: SessionRecord, wa
 
 
 async def give_way(context: Context, state: SessionState) -> None:
-    """Leave the next position to another gateway until it has taken it, or `way_until` is over."""
+    """Leave the next position to another gateway until that gateway has taken it, or until `way_until`."""
     while context.clock() < state.way_until:
         await _catch_up(context, state)
         if state.way_until:

@@ -42,7 +42,7 @@ class Context(Struct, frozen=True):
     expire_after: float
     """A session without an event for this long is ended, with or without a publisher; 0 means never."""
     max_session_events: int
-    """Most events of one session; 0 means no limit."""
+    """Maximum number of events in one session; 0 means no limit."""
     shared_database: bool
     """Whether other gateways may use the database. If so, the store is asked before anything is decided or answered."""
     figures: bool
@@ -54,7 +54,7 @@ class Context(Struct, frozen=True):
 
     @property
     def lapse_after(self) -> float:
-        """How long nothing is heard of a bot before the commands that it accepted are forgotten.
+        """How long a bot may be silent before the commands that it accepted are forgotten.
 
         Another gateway's publisher shows itself by a heartbeat. Without other gateways, memory knows every publisher.
         """

@@ -28,8 +28,9 @@ _RETRY_SECONDS = 0.5
 
 T = TypeVar("T")
 _measuring: Final = ThreadPoolExecutor(1, "figures")
-"""One thread. Each thread that computes takes the interpreter from the loop for a millisecond at a time, and whoever
-stores events needs it several times."""
+"""One thread. Each thread that computes takes the interpreter from the loop for a millisecond at a time, and storing
+events needs the interpreter several times.
+"""
 _log = logging.getLogger("turnwire.session")
 
 

@@ -26,7 +26,7 @@ async def end(context: Context, state: SessionState, item: EndItem) -> None:
     """End the session for its publisher or a REST client. A session that has already ended stays as it is."""
     if state.is_fenced(item.publisher) or is_answered(item.done):
         return
-    if context.shared_database:  # the session may have gone on or ended at another gateway
+    if context.shared_database:  # the session may have continued or ended at another gateway
         await refresh(context, state, item.done)
         if state.is_fenced(item.publisher):
             return

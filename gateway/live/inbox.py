@@ -26,7 +26,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._items: deque[Item] | None = None
-        """None while nothing waits: an empty deque takes 760 bytes, and most sessions are idle at most times."""
+        """None while nothing waits: an empty deque takes 760 bytes, and most sessions are idle most of the time."""
         self._signals: dict[str, SignalItem] | None = None
         """The signals among the items, by their keys; None while there are none."""
         self.waiting = 0

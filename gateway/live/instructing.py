@@ -260,7 +260,7 @@ async def _expire(context: Context, state: SessionState) -> None:
         return
     for command in state.commands.due(utc_now()):
         outcome = Outcome(command.command_id, "expired")
-        with suppress(SessionHasEnded, SessionFull):  # the log is closed; `_find` reports the expiry all the same
+        with suppress(SessionHasEnded, SessionFull):  # the log is closed, but `_find` still reports the expiry
             await _write(context, state, outcome_event(outcome))
         state.commands.conclude(outcome)
     _release(context, state)

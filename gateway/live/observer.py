@@ -33,8 +33,9 @@ class Observer(Protocol):
         """Called when the session's publisher has sent a signal."""
 
     def silenced(self, state: SessionState, epoch: int) -> None:
-        """Called when the publisher of this epoch, which has sent signals, is gone, so that what it was saying is
-        over."""
+        """Called when the publisher of this epoch, which has sent signals, is gone, so that its unfinished utterances
+        are over.
+        """
 
     def attention_changed(self, state: SessionState) -> None:
         """Called when the session has opened or closed its list of commands (`state.commands`).

@@ -19,7 +19,8 @@ from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
 
 Wanted = asyncio.Future[Any] | None
-"""The answer of whoever waits. Once it is done, nobody waits for the work any more, and its errors are raised."""
+"""The answer that somebody waits for. Once it is done, nobody waits for the work any more, and its errors are raised.
+"""
 _log = logging.getLogger("turnwire.session")
 
 
@@ -58,7 +59,7 @@ async def compare(context: Context, state: SessionState, stored: SessionRecord, 
     certain = await persist(lambda: context.store.sessions.load_for_certain(state.session_id), wanted)
     if certain is not None and not _lacks(certain, state):
         return
-    _log.error("session %r: a claim or an end is gone: the database was put back to an older copy", state.session_id)
+    _log.error("session %r: a claim or an end is gone: the database was restored from an older copy", state.session_id)
     head = state.head
     found = [] if head is None else await persist(lambda: _standing(context.store, state.session_id, head), wanted)
     if head is None or found:
@@ -81,7 +82,7 @@ async def _take_back(context: Context, state: SessionState, last: Event | None, 
     stored = await persist(lambda: context.store.sessions.reload(state.record))
     publisher = state.roll_back(last, stored, as_of)
     if publisher is not None:
-        publisher.close(CloseCode.TRY_LATER, "the database was put back to an older copy; reconnect")
+        publisher.close(CloseCode.TRY_LATER, "the database was restored from an older copy; reconnect")
 
 
 async def find_end(store: Store, session_id: str, known: int) -> Event | None:
@@ -90,7 +91,7 @@ async def find_end(store: Store, session_id: str, known: int) -> Event | None:
     last = await store.events.head_until(session_id, known)
     seq = 0 if last is None else last.seq
     _log.error(
-        "session %r: the log goes to seq=%d, not to what was acked as seq=%d: the database has lost what it confirmed",
+        "session %r: the log ends at seq=%d, but seq=%d was acked: the database has lost events that it confirmed",
         session_id,
         seq,
         known,

@@ -15,13 +15,13 @@ def erase(errors: Sequence[int]) -> Schema:
     return operation(
         "eraseSession",
         "Erase a session",
-        f"With its events and figures, for good, on every gateway. Needs `{Scope.DELETE}`. Its watchers are told "
-        "that it is gone, and its id can be used again. Safe to repeat, even if there is no such session. 503 if it "
-        "takes long: it then goes on.",
+        f"Erase a session with its events and figures, for good, on every gateway. Needs `{Scope.DELETE}`. Its "
+        "watchers are told that it is gone, and its id can be used again. Safe to repeat, even if there is no such "
+        "session. 503 if it takes long: the erasure then continues.",
         tag="Sessions",
-        answers={"204": {"description": "Nothing is left of it."}},
+        answers={"204": {"description": "The session is erased."}},
         errors=(*errors, 409),
         parameters=[
-            parameter("force", "Erase it even while a publisher is connected, which is closed with 4404.", force)
+            parameter("force", "Erase it even while a publisher is connected; close that publisher with 4404.", force)
         ],
     )

@@ -83,7 +83,7 @@ def recent() -> Schema:
 
 
 def service_paths() -> Schema:
-    """Return the routes that say how the gateway is."""
+    """Return the routes that report the gateway's health."""
     return {
         "/health": {"get": health("readHealth", "Health", "Answers 200 while the database answers, else 503.")},
         "/health/live": {"get": health("readLiveness", "Liveness", "Answers 200 while the process runs.", down=False)},

@@ -70,7 +70,8 @@ class Announcer:
 
     def amended(self, state: SessionState) -> None:
         """Report that this gateway has stored new metadata, another language, or other commands of this session, or
-        that others store events in it all the time before this gateway can."""
+        that others always store events in it before this gateway can.
+        """
         self._post.change(state.session_id)
 
     def attention_changed(self, state: SessionState) -> None:
@@ -86,7 +87,7 @@ class Announcer:
             self._post.signal(topics, SignalNews(state.session_id, state.record.epoch, key, payload))
 
     def silenced(self, state: SessionState, epoch: int) -> None:
-        """Report that the publisher of this epoch is gone, and that what it was saying is over."""
+        """Report that the publisher of this epoch is gone, and with it its unfinished utterances."""
         topics = self._watching.get(state.session_id)
         if topics:
             self._post.silence(topics, state.session_id, epoch)

@@ -132,7 +132,7 @@ class CatchUp:
         """Hand over what has been found. Return whether something that should be there was missing."""
         whole = [event for seq, event in zip(asked, events, strict=False) if event.seq == seq]
         if whole:
-            with suppress(Overloaded):  # so much waits that it is learned anyway
+            with suppress(Overloaded):  # with so many items waiting, the session learns of it anyway
                 live.submit(FoundItem(whole, as_of))
         span = self._spans[live]
         span.read(len(asked), len(whole))

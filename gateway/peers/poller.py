@@ -26,7 +26,7 @@ _ROUNDS = 10
 """While the bus works, one in this many rounds is done. A session with a publisher here and no watchers is also read in
 only one of this many rounds, because its next append shows whether another gateway has written."""
 _MAX_FEED = 500
-"""Most sessions elsewhere that are read in one round, for the feed."""
+"""Maximum number of sessions elsewhere that are read in one round, for the feed."""
 _NEW_SESSIONS = timedelta(seconds=30)
 """For the feed, sessions are read that started at most this long ago: clocks of gateways differ."""
 
@@ -123,7 +123,7 @@ class Poller:
         loop = asyncio.get_running_loop()
         began = loop.time()
         heads = {each.session_id: each.state.record.last_seq for each in window}
-        if in_doubt:  # watchers must hear of it when the log has lost what was shown
+        if in_doubt:  # watchers must learn that the log has lost what they were shown
             for session_id in await self._store.events.lost({each.session_id: each.state.head for each in window}):
                 self._look_again(session_id)
         if positions:

@@ -11,9 +11,9 @@ from msgspec import Struct, field
 from turnwire.gateway.peers.letters import EVERYBODY, Letter, SessionNews, SignalNews, Wants
 
 MAX_SIGNALS = 1000
-"""Most signals that wait for one topic. The oldest are dropped first."""
+"""Maximum number of signals that wait for one topic. The oldest are dropped first."""
 MAX_FEED = 200
-"""Most changes of sessions in one letter."""
+"""Maximum number of changes of sessions in one letter."""
 
 
 class _Draft(Struct):

@@ -21,7 +21,7 @@ from turnwire.protocol.past_calls.lines import ImportOutcome
 from turnwire.protocol.rights import Scope
 
 _AT_ONCE = 16
-"""Most lines that are stored at the same time."""
+"""Maximum number of lines that are stored at the same time."""
 _TYPES = re.compile(r"application/(?:x-)?(?:ndjson|jsonl|jsonlines|json)")
 
 

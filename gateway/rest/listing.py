@@ -72,7 +72,7 @@ class ListingRoutes:
         principal = principal_of(request)
         principal.require(Scope.LIST)
         if not principal.covers_all:
-            raise forbidden("sessions", 'sums are of all sessions: they need a credential for sessions ["*"]')
+            raise forbidden("sessions", 'sums cover all sessions, so they need a credential for sessions ["*"]')
         query = Query(request)
         before = query.moment("startedBefore", up=True) or utc_now()
         after = query.moment("startedAfter")

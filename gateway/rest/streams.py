@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from turnwire.gateway.access.access import Access
-from turnwire.gateway.access.buckets import Counts
+from turnwire.gateway.access.buckets import ClientCounts
 from turnwire.gateway.access.guard import client_of, guest_of
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.refusals import Refusal
@@ -69,7 +69,7 @@ class Streams:
         self._connections = connections
         self._access = access
         self._most = most
-        self._each = Counts(most_each)
+        self._each = ClientCounts(most_each)
 
     @contextmanager
     def begun(

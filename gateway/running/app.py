@@ -79,7 +79,7 @@ from turnwire.store.search.tables import FILE_NAME
 _access_log = logging.getLogger("aiohttp.access")
 _FORGET_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 1.0
-"""Seconds for handlers to end by themselves after the drain."""
+"""Seconds that handlers have to end by themselves after the drain."""
 
 
 class Gateway:
@@ -251,7 +251,7 @@ class Gateway:
         await asyncio.sleep(self.config.drain_delay)
 
     async def drain(self) -> None:
-        """Close all connections in order, as on SIGTERM."""
+        """Close all connections gracefully, as on SIGTERM."""
         parts = self.parts
         others = parts.peers is not None and bool(parts.peers.names)
         back = drain.Return(0.0 if others else self.config.reconnect_after, self.config.drain_spread)

@@ -80,7 +80,7 @@ async def drain(
     if not await _is_done(writing, lazy_fields, deadline):
         writing.cancel()
         await asyncio.wait([writing])
-        _log.info("sessions whose documents are behind their logs: %d; the next start reads on there", len(lazy_fields))
+        _log.info("sessions whose documents are behind their logs: %d; the next start reads the rest", len(lazy_fields))
 
 
 async def _store_most(lazy_fields: LazyFields, tails: LogTails, seconds: float) -> None:

@@ -12,9 +12,9 @@ def reindex(data_dir: Path) -> str | None:
     """Request a rebuild. Return an error as text for people; None on success."""
     path = data_dir / FILE_NAME
     if not path.exists():
-        return f"there is no search in {data_dir}: a gateway with TURNWIRE_SEARCH=on creates one"
+        return f"there is no search index in {data_dir}: a gateway with TURNWIRE_SEARCH=on creates one"
     try:
         request_rebuild(path)
     except (sqlite3.Error, OSError) as error:
-        return f"the search in {data_dir} cannot be written: {error}"
+        return f"the search index in {data_dir} cannot be written: {error}"
     return None

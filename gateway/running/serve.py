@@ -41,7 +41,7 @@ _DATABASE_STOP_SECONDS: Final = 0.3
 _SWITCH_SECONDS: Final = 0.001
 """Seconds for which a busy thread may keep the interpreter; by default 5 ms. A commit needs it for five steps."""
 _PING_SECONDS: Final = 0.2
-"""How long a sign of life waits for the database to answer a ping."""
+"""How long a report to systemd waits for the database to answer a ping."""
 _STUCK_SECONDS: Final = 60.0
 """The driver gives up every command after 10 s. If a ping takes this long, the driver itself hangs, and only a new
 process helps. A database that is merely away does not hang it."""
@@ -73,7 +73,7 @@ async def serve(
     prepare: Callable[[], None] = lambda: None,
     on_signal: Callable[[], object] = lambda: None,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or cancellation, then stop in order. A second signal ends the process at once.
+    """Serve until SIGTERM, SIGINT or cancellation, then stop gracefully. A second signal ends the process at once.
 
     `on_ready` is called with the URL once the gateway listens, and `prepare` in a thread, before anything but the
     embedded database has begun. `on_signal` is called when a signal ends it, before anything stops. Must run in the
@@ -294,7 +294,7 @@ def _end_process() -> None:
 
     Acked events are durable.
     """
-    _log.error("could not stop in order within %s s; ending at once", _STOP_SECONDS)
+    _log.error("could not stop gracefully within %s s; ending at once", _STOP_SECONDS)
     os._exit(0)
 
 

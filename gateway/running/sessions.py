@@ -31,7 +31,7 @@ from turnwire.gateway.watching.replays import Replays
 from turnwire.store.mongo import Store
 
 _SWEEP_SECONDS = 60.0
-"""Longest pause between two looks at sessions that perhaps no gateway has in memory."""
+"""Longest pause between two looks at sessions that may be in the memory of no gateway."""
 _SWEEP_ALONE_SECONDS = 3600.0
 """The same without other gateways, where only sessions without a publisher can be overlooked."""
 

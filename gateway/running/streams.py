@@ -12,7 +12,7 @@ from turnwire.gateway.durable_streams.creating import StreamCreating
 from turnwire.gateway.durable_streams.locations import Locations
 from turnwire.gateway.durable_streams.producers import Producers
 from turnwire.gateway.durable_streams.reading import StreamReading
-from turnwire.gateway.durable_streams.storing import Storing
+from turnwire.gateway.durable_streams.storing import ItemStore
 from turnwire.gateway.durable_streams.waiting import LongPolling
 from turnwire.gateway.durable_streams.writing import StreamWriting
 from turnwire.gateway.http.body import BodyReader
@@ -34,7 +34,7 @@ def add_streams(
 ) -> None:
     """Add the routes of durable streams."""
     limits, requests, log = config.limits, parts.requests, parts.store.events
-    storing = Storing(limits, requests, access.enders)
+    storing = ItemStore(limits, requests, access.enders)
     writing = StreamWriting(
         limits,
         bodies,

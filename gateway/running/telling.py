@@ -56,15 +56,15 @@ class TellingParts:
 
     def counts(self) -> Iterator[Gauge]:
         counts = self._counts
-        yield "webhook_messages_delivered", "Messages that webhooks have taken.", counts.delivered
-        yield "webhook_messages_failed", "Attempts to send a message that a webhook did not take.", counts.failed
-        yield "webhook_disabled", "Webhooks disabled because they took no messages.", counts.disabled
+        yield "webhook_messages_delivered", "Messages that endpoints of webhooks have accepted.", counts.delivered
+        yield "webhook_messages_failed", "Attempts to send a message that an endpoint did not accept.", counts.failed
+        yield "webhook_disabled", "Webhooks disabled because their endpoints accepted no messages.", counts.disabled
 
     def gauges(self) -> Iterator[Gauge]:
         yield "webhooks", "Webhooks that are registered.", len(self._webhooks.endpoints)
         yield "webhooks_disabled", "Webhooks that are disabled.", self._webhooks.disabled
         yield (
             "webhook_sessions_waiting",
-            "Sessions that webhooks served here are still to be told about.",
+            "Sessions about which webhooks served here have messages still to send.",
             self._webhooks.waiting,
         )

@@ -201,7 +201,7 @@ class _Worker:
                 *command,
                 env={**self._environment, READY: str(tell)},
                 pass_fds=[tell],
-                start_new_session=True,  # Ctrl-C reaches only the parent, which stops its workers in order
+                start_new_session=True,  # Ctrl-C reaches only the parent, which stops its workers gracefully
             )
         finally:
             os.close(tell)

@@ -53,8 +53,8 @@ class Erasing:
 
         A session that no longer meets `only_if` when its task comes to it stays, and the result is False.
 
-        Raises PublisherConnected unless `force` is set, and StorageUnavailable if it takes long: the erasure then goes
-        on, and may be requested again.
+        Raises PublisherConnected unless `force` is set, and StorageUnavailable if it takes long: the erasure then
+        continues, and may be requested again.
         """
         async with storage_deadline(self._rest_timeout):
             hidden = await self._hide(session_id, force=force, only_if=only_if)

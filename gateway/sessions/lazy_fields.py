@@ -11,8 +11,9 @@ from turnwire.store.mongo import Store
 from turnwire.store.sessions import MAX_UPDATES
 
 MOST_BEHIND = 64
-"""The most events by which the stored lastSeq of a call may lag behind, if no other gateway reads it. Opening the
-session after a crash reads these events from the log."""
+"""Maximum number of events by which the stored lastSeq of a call may lag behind, if no other gateway reads it. Opening
+the session after a crash reads these events from the log.
+"""
 _UPDATES_ALONE = 16
 """Updates in one bulk of the embedded database. Acks wait for a bulk, about 0.8 ms for each update."""
 

@@ -84,12 +84,12 @@ class LiveSessions:
         """Evict idle sessions until this one fits in. Raises Overloaded if it does not fit."""
         if len(self.live) >= self._most and not self._evict_one():
             raise Overloaded(
-                f"the gateway holds {self._most} live sessions, the most that it may; try again later", "memory"
+                f"the gateway holds {self._most} live sessions, which is the limit; try again later", "memory"
             )
         size = size_of(record)
         while not self.memory.has_room(size):
             if not self._evict_one():
-                raise Overloaded("the live sessions take all the memory that they may; try again later", "memory")
+                raise Overloaded("the live sessions use all the memory allowed to them; try again later", "memory")
 
     def _evict_one(self) -> bool:
         return any(map(self.evict, tuple(self.live.values())))

@@ -26,8 +26,9 @@ from turnwire.store.sharing.places import Places
 SCAN_SECONDS: Final = 1.0
 """Seconds for which sessions are examined one after the other. The answer then says how far the search has come."""
 _LEAST_SCANNED: Final = 2000
-"""So many sessions are examined all the same, lest a busy machine find less than an idle one, unless that takes
-_LONGEST times as long."""
+"""At least this many sessions are examined, so that a busy machine finds no less than an idle one, unless that takes
+_LONGEST times as long.
+"""
 _LONGEST: Final = 5
 _SCAN_PAGE: Final = 200
 _AT_ONCE: Final = 2

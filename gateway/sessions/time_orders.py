@@ -17,7 +17,7 @@ _BYTES_PER_EVENT: Final = 12
 AT_ONCE: Final = 4096
 """Approximate number of events that are sorted at once. Nothing else runs meanwhile, not even in other threads."""
 _SAMPLES: Final = 16
-"""How many times are sampled to find each border between two such lots."""
+"""How many timestamps are sampled to find each border between two such lots."""
 
 
 class _Order:
@@ -89,7 +89,7 @@ class TimeOrders:
 
 
 def sorted_seqs(times: array[int]) -> array[int]:
-    """Return 1…len(times), ordered by time, then number. Sorts a lot at a time, so that other threads go on."""
+    """Return 1…len(times), ordered by time, then number. Sorts a lot at a time, so that other threads can run."""
     count = len(times) // AT_ONCE
     sample = sorted(random.sample(times, count * _SAMPLES))
     borders = sample[_SAMPLES // 2 :: _SAMPLES]

@@ -125,7 +125,7 @@ class GuestConnection(Connection):
                 self.close(CloseCode.FORBIDDEN, "the credential no longer allows this")
 
     async def renew(self, token: str) -> None:
-        """Continue with another token. Raises Refusal, StorageUnavailable; then the connection goes on as before."""
+        """Continue with another token. Raises Refusal, StorageUnavailable; then the connection continues as before."""
         await self.guest.renew(token)
         self.look_at = 0.0
         if not self.is_allowed():

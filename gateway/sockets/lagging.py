@@ -66,7 +66,7 @@ class Lagging:
                     return
 
     async def _serve(self, subscription: Laggard) -> bool:
-        """Return whether to go on."""
+        """Return whether to continue."""
         try:
             await subscription.catch_up()
         except StorageUnavailable:

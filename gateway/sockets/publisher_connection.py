@@ -196,7 +196,7 @@ class PublisherConnection(GuestConnection):
             self.refuse(error)
 
     def _follow(self, command: PublisherCommand | Auth | Batch, size: int) -> Awaitable[None] | None:
-        """Carry out a message of so many bytes. Return what to wait for. Raises TurnwireError."""
+        """Carry out a message of this many bytes. Return what to wait for. Raises TurnwireError."""
         self.bad_in_a_row = 0
         if type(command) is Batch:
             self._gather(command.events, size)

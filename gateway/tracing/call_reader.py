@@ -10,9 +10,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
-from turnwire.gateway.tracing.shapes import Mark, SpanShape, Value
-from turnwire.gateway.tracing.speech import Speech, Turn, speech_spans, spoken_texts
-from turnwire.gateway.tracing.tools import ENDS, Tools, text_of
+from turnwire.gateway.tracing.shapes import SpanEvent, SpanShape, Value
+from turnwire.gateway.tracing.speech import CallTurn, Speech, speech_spans, spoken_texts
+from turnwire.gateway.tracing.tools import ENDS, ToolSpans, text_of
 from turnwire.gateway.tracing.usage import Used, add_usage
 from turnwire.protocol.messages import Event, EventType, JsonObject, Session, SessionFigures
 from turnwire.protocol.talk.utterances import Side
@@ -20,11 +20,11 @@ from turnwire.protocol.times import parse_time, to_millis
 from turnwire.protocol.values import unpacked
 
 MOST_EVENTS: Final = 20_000
-"""The most events of a call that are read for its trace."""
+"""Maximum number of events in a call that are read for its trace."""
 MOST_SPANS: Final = 2000
-"""The most spans of one call. Later turns are left out."""
+"""Maximum number of spans in one call. Later turns are left out."""
 MOST_MARKS: Final = 100
-"""The most errors that the trace of a call shows."""
+"""Maximum number of errors that the trace of a call shows."""
 _SIDES: Final[dict[EventType, Side]] = {"user_speech": "user", "bot_speech": "bot"}
 _NAMES: Final = ("bot", "agent", "assistant", "name")
 
@@ -39,9 +39,9 @@ class CallReader:
         self._zero: int | None = None
         self._latest = 0
         self._speech = Speech()
-        self._tools = Tools(texts=texts)
+        self._tools = ToolSpans(texts=texts)
         self._used: list[Used] = []
-        self._errors: list[Mark] = []
+        self._errors: list[SpanEvent] = []
 
     def take(self, event: Event) -> None:
         """Add the next event."""
@@ -69,7 +69,7 @@ class CallReader:
         elif name == "error" and len(self._errors) < MOST_MARKS:
             said = {"exception.type": payload.get("code"), "exception.message": payload.get("message")}
             shown: dict[str, Value] = {key: text for key, value in said.items() if (text := text_of(value))}
-            self._errors.append(Mark("exception", at, shown))
+            self._errors.append(SpanEvent("exception", at, shown))
 
     def call(self) -> SpanShape:
         """Return the span of the call, with all others inside it."""
@@ -103,7 +103,7 @@ class CallReader:
         call.children = _within_bound(call, [*strays, *spans])
         call.end = max([call.end, *(child.end for child in call.children)])
 
-    def _turn(self, index: int, turn: Turn, zero: int) -> SpanShape:
+    def _turn(self, index: int, turn: CallTurn, zero: int) -> SpanShape:
         name = agent_name(self._session)
         attributes: dict[str, Value] = {
             "gen_ai.operation.name": "invoke_agent",

@@ -24,7 +24,7 @@ from turnwire.store.event_log import READ_WINDOW, EventLog
 from turnwire.store.session_record import SessionRecord
 
 _MOST_WAITING: Final = 20_000
-"""The most calls that wait for their trace. Beyond that, the oldest gets none."""
+"""Maximum number of calls that wait for their trace. Beyond that, the oldest gets none."""
 _AT_ONCE: Final = 10
 """The number of spans made before other tasks get a turn: each span takes about 30 µs."""
 _PAUSE_FACTOR: Final = 3

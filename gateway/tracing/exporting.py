@@ -23,7 +23,7 @@ from turnwire.version import __version__
 _CLOSE_SECONDS: Final = 1.0
 """The longest time that a shutdown waits for the remaining spans to be sent."""
 _BATCH_SIZE: Final = 128
-"""The most spans in one export. Encoding them takes about 3 ms, during which the event loop gets no turn.
+"""Maximum number of spans in one export. Encoding them takes about 3 ms, during which the event loop gets no turn.
 OpenTelemetry's default would take four times as long."""
 _SIZES: Final = ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -50,7 +50,7 @@ class Ids(RandomIdGenerator):
         return super().generate_span_id() if given is None else given
 
 
-class Counted(SpanExporter):
+class CountedExporter(SpanExporter):
     """Passes spans on and counts them. Logs once when the collector stops taking them, and once when it takes them
     again."""
 
@@ -88,10 +88,10 @@ class Exporting:
         """`exporter`: by default the one that the OTEL_* variables name. Raises ConfigError if they cannot be
         followed."""
         self.ids = Ids()
-        self._exporter = Counted(_exporter_of_environment() if exporter is None else exporter)
+        self._exporter = CountedExporter(_exporter_of_environment() if exporter is None else exporter)
         self._provider = TracerProvider(resource=_resource(), id_generator=self.ids, shutdown_on_exit=False)
         self.tracer = self._provider.get_tracer("turnwire", __version__)
-        # `Counted` reports a collector that is away; the exporter itself would log every attempt.
+        # `CountedExporter` reports a collector that is away; the exporter itself would log every attempt.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         try:
             self._provider.add_span_processor(BatchSpanProcessor(self._exporter, max_export_batch_size=_batch_size()))

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 Value = str | int | float | bool
 
 
-class Mark(Struct):
+class SpanEvent(Struct):
     """An event at one moment of a span."""
 
     name: str
@@ -26,7 +26,7 @@ class SpanShape(Struct):
     """The class of the error that ended the span; None if it ended well."""
     message: str | None = None
     """The text of the error."""
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[SpanEvent] = field(default_factory=list)
     children: list[SpanShape] = field(default_factory=list)
 
     def count(self) -> int:

@@ -16,7 +16,7 @@ from turnwire.protocol.talk.utterances import OTHER, Side
 _SPEECH: dict[Side, str] = {"user": "user_speech", "bot": "bot_speech"}
 
 
-class Said(Struct, order=True):
+class SpokenText(Struct, order=True):
     """An utterance, in milliseconds of the call. `end` equals `start` if its length is not known."""
 
     start: int
@@ -29,11 +29,11 @@ class Said(Struct, order=True):
     """Whether an event reports that the other side cut the utterance short."""
 
 
-class Turn(Struct):
+class CallTurn(Struct):
     """What the user says and what the bot answers. One of the two may be missing."""
 
-    user: list[Said]
-    bot: list[Said]
+    user: list[SpokenText]
+    bot: list[SpokenText]
 
     @property
     def start(self) -> int:
@@ -57,7 +57,7 @@ class Speech:
     """Collects the utterances of a call, and divides them into turns."""
 
     def __init__(self) -> None:
-        self._said: list[Said] = []
+        self._said: list[SpokenText] = []
         self._cut_turns: set[int] = set()
         self._cut_at: list[int] = []
 
@@ -73,7 +73,9 @@ class Speech:
             start = end = offset if known is None else known
         text = payload.get("text")
         cut = payload.get("interrupted") is True and cutter(payload, "cutBy", OTHER[side]) == OTHER[side]
-        self._said.append(Said(start, seq, end, side, text if isinstance(text, str) else "", turn_of(payload), cut))
+        self._said.append(
+            SpokenText(start, seq, end, side, text if isinstance(text, str) else "", turn_of(payload), cut)
+        )
 
     def interrupt(self, payload: JsonObject) -> None:
         """Note that the user has interrupted the bot, if the event says so."""
@@ -85,17 +87,17 @@ class Speech:
         elif at is not None:
             self._cut_at.append(at)
 
-    def turns(self) -> Iterator[Turn]:
+    def turns(self) -> Iterator[CallTurn]:
         """Iterate over the turns in order. Each utterance of the user begins a turn, and so does the bot if it speaks
         first."""
-        open_: Turn | None = None
+        open_: CallTurn | None = None
         for side, group in groupby(sorted(self._said), key=lambda each: each.side):
             if side == "user":
                 if open_ is not None:
                     yield open_
-                open_ = Turn(list(group), [])
+                open_ = CallTurn(list(group), [])
             elif open_ is None:
-                yield Turn([], list(group))
+                yield CallTurn([], list(group))
             else:
                 open_.bot = list(group)
                 yield open_
@@ -103,7 +105,7 @@ class Speech:
         if open_ is not None:
             yield open_
 
-    def was_interrupted(self, turn: Turn) -> bool:
+    def was_interrupted(self, turn: CallTurn) -> bool:
         """Return whether the user cut the bot short in this turn."""
         return any(
             said.cut or said.turn in self._cut_turns or any(said.start <= at <= said.end for at in self._cut_at)
@@ -111,7 +113,7 @@ class Speech:
         )
 
 
-def speech_spans(turn: Turn, zero: int) -> list[SpanShape]:
+def speech_spans(turn: CallTurn, zero: int) -> list[SpanShape]:
     """Return a span for each utterance of a turn."""
     return [
         SpanShape(_SPEECH[said.side], zero + said.start, zero + said.end, {"turnwire.event.seq": said.seq})
@@ -119,7 +121,7 @@ def speech_spans(turn: Turn, zero: int) -> list[SpanShape]:
     ]
 
 
-def spoken_texts(turn: Turn) -> dict[str, Value]:
+def spoken_texts(turn: CallTurn) -> dict[str, Value]:
     """Return the texts of both sides as attributes in the form of the GenAI conventions."""
     found: dict[str, Value] = {}
     if turn.user:
@@ -129,7 +131,7 @@ def spoken_texts(turn: Turn) -> dict[str, Value]:
     return found
 
 
-def _messages(role: str, said: list[Said]) -> str:
+def _messages(role: str, said: list[SpokenText]) -> str:
     parts = [{"type": "text", "content": each.text} for each in said]
     ending = {} if role == "user" else {"finish_reason": "stop"}
     return msgspec.json.encode([{"role": role, "parts": parts, **ending}]).decode()

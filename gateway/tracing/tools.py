@@ -22,7 +22,7 @@ class _Running(Struct):
     start: int
 
 
-class Tools:
+class ToolSpans:
     """Collects tool calls. Times are in milliseconds of the call.
 
     As in the figures, an end belongs to the oldest running tool call with the same `callId`, or else with the same

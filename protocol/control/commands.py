@@ -17,7 +17,7 @@ from turnwire.protocol.times import format_time, parse_time
 from turnwire.protocol.values import in_words, object_fault
 
 MAX_ACCEPTED = 64
-"""The most names in one `accept`."""
+"""Maximum number of names in one `accept`."""
 MAX_TTL_MS = 60_000
 """The longest time for which a command may wait for delivery, in milliseconds."""
 _TTL = timedelta(seconds=10)

@@ -37,7 +37,7 @@ class ImportOutcome(Shape):
     """The outcome of one line.
 
     `imported`: the call, or what was missing of it, was stored. `unchanged`: it was stored before. `ahead`, for a
-    backup only: it was stored before, and has gone on since. `different`: a different session of this id is stored;
+    backup only: it was stored before, and has continued since. `different`: a different session of this id is stored;
     `message` names the difference. `missing`: it is not stored, and the request was only to verify it. `refused`: it
     cannot be stored. `failed`: it could not be stored at this time; send this line and the following ones again.
     """

@@ -9,7 +9,7 @@ from turnwire.protocol.talk.utterances import Side
 from turnwire.protocol.times import parse_time, to_millis
 
 LINE_CHARS = 200
-"""The most characters of a summary's last line."""
+"""Maximum number of characters in a summary's last line."""
 ASIDES = {"backchannel"}
 """Sources of speech that takes no turn."""
 UNSPOKEN = {"chat", "dtmf", "noise"}

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from turnwire.protocol.messages import EventType, JsonObject
 
 MAX_KEYS = 8
-"""The most interims of one session; a newer one evicts the oldest."""
+"""Maximum number of interims in one session; a newer one evicts the oldest."""
 MAX_FIELDS = 16
-"""The most fields of an interim that is kept."""
+"""Maximum number of fields of an interim that is kept."""
 MAX_CHARS = 4096
-"""The most characters of all texts together in an interim that is kept."""
+"""Maximum number of characters in all texts together in an interim that is kept."""
 _SPEAKERS: dict[EventType, tuple[str, ...]] = {"user_speech": ("user",), "bot_speech": ("bot", "agent", "assistant")}
 _ALL = tuple(name for names in _SPEAKERS.values() for name in names)
 

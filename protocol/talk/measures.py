@@ -45,7 +45,7 @@ def answers(users: Sequence[Utterance], bots: Sequence[Utterance], reported: Map
 
 
 def _speaks(starts: Sequence[int], farthest: Sequence[int], moment: int) -> bool:
-    """Return whether an utterance that began before `moment` goes on after it."""
+    """Return whether an utterance that began before `moment` continues after it."""
     begun = bisect_left(starts, moment)
     return begun > 0 and farthest[begun - 1] > moment
 

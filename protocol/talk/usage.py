@@ -11,7 +11,7 @@ from turnwire.protocol.figures import Usage
 from turnwire.protocol.messages import JsonObject
 
 MAX_MODELS = 50
-"""The most models with their own sum. All others share one sum without names."""
+"""Maximum number of models with their own sum. All others share one sum without names."""
 _NAME_CHARS = 100
 _MOST = 10**15
 _SUMMED = {

@@ -11,7 +11,7 @@ from turnwire.protocol.shape import Shape, Timestamp
 
 MAX_URL_CHARS = 2048
 MAX_EVENTS = 64
-"""The most events that one endpoint may name."""
+"""Maximum number of events that one endpoint may name."""
 MAX_NAME_CHARS = 128
 EVENTS_PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$"
 """What an endpoint may name: a type such as session.completed, a prefix such as tool.*, or * for all."""

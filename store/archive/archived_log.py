@@ -22,7 +22,7 @@ from turnwire.store.condition import DatabaseCondition
 CACHE_BYTES: Final = 64 * 1024 * 1024
 CACHE_SECONDS: Final = 300.0
 _AT_ONCE: Final = 4
-"""The most parts that are read at a time. Each is held as it was stored, unpacked, and split."""
+"""Maximum number of parts that are read at a time. Each is held as it was stored, unpacked, and split."""
 _RAW_BYTES: Final = 100
 Identity = tuple[int, str, datetime]
 """(seq, eventId, timestamp)."""

@@ -23,7 +23,7 @@ from turnwire.store.event_documents import position_key
 from turnwire.store.session_record import SessionRecord, is_erased, this_life
 
 SLICE: Final = 10
-"""The most documents that one write removes. The embedded database takes about 0.4 ms for each, and acks wait
+"""Maximum number of documents that one write removes. The embedded database takes about 0.4 ms for each, and acks wait
 meanwhile."""
 _PAUSE_FACTOR: Final = 3
 """The pause after each write, as a multiple of the write's duration: acks come first."""

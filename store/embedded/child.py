@@ -17,7 +17,7 @@ from turnwire.store.embedded.data_directory import DataDirectory
 from turnwire.store.embedded.faults import DirectoryLocked, EmbeddedDatabaseError, PortTaken
 from turnwire.store.embedded.places import HOST, knock, refuses
 from turnwire.store.embedded.program import SETTING, Program, environment
-from turnwire.store.embedded.scram import Credentials
+from turnwire.store.embedded.scram import DatabaseUser
 from turnwire.store.embedded.work import worked_seconds
 
 READY_SECONDS: Final = 60.0
@@ -44,7 +44,7 @@ class Launch(Struct, frozen=True):
 class Child:
     """A server that dies with this process. It requires the given credentials; without any, it requires none."""
 
-    def __init__(self, launch: Launch, port: int, credentials: Credentials | None) -> None:
+    def __init__(self, launch: Launch, port: int, credentials: DatabaseUser | None) -> None:
         """Start the server. Raises OSError."""
         self._launch = launch
         self._port = port

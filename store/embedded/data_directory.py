@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from turnwire.store.embedded.scram import Credentials
+from turnwire.store.embedded.scram import DatabaseUser
 
 _LOG_BYTES: Final = 4 * 1024 * 1024
 _TEN_YEARS: Final = 315_360_000
@@ -84,16 +84,16 @@ class DataDirectory:
         self._unfinished.unlink()
         self._flush()
 
-    def credentials(self) -> Credentials | None:
+    def credentials(self) -> DatabaseUser | None:
         """Return the user that the database requires; None if it has none, as in older versions. Raises OSError."""
         try:
-            return msgspec.json.decode(self._credentials.read_bytes(), type=Credentials)
+            return msgspec.json.decode(self._credentials.read_bytes(), type=DatabaseUser)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError:
             raise OSError(errno.EINVAL, f"{self._credentials.name} does not hold what was written to it") from None
 
-    def keep_credentials(self, credentials: Credentials) -> None:
+    def keep_credentials(self, credentials: DatabaseUser) -> None:
         """Store the user that the database requires from now on, readable by the owner only. Raises OSError."""
         new = self._credentials.with_suffix(".new")
         new.unlink(missing_ok=True)

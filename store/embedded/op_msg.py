@@ -10,7 +10,7 @@ import bson
 from bson.binary import Binary
 from bson.errors import BSONError
 
-from turnwire.store.embedded.scram import MECHANISM, Credentials, Exchange
+from turnwire.store.embedded.scram import MECHANISM, DatabaseUser, ScramExchange
 
 _OP_MSG: Final = 2013
 _INTERNAL_ERROR: Final = 1
@@ -29,9 +29,9 @@ class _Connection:
         reply = await self._reader.readexactly(struct.unpack("<i", head[:4])[0] - 16)
         return bson.decode(reply[5:])
 
-    async def authenticate(self, credentials: Credentials) -> None:
+    async def authenticate(self, credentials: DatabaseUser) -> None:
         """Log in. Raises ValueError if the server rejects the credentials, or does not know the password itself."""
-        exchange = Exchange(credentials)
+        exchange = ScramExchange(credentials)
         start = {"saslStart": 1, "mechanism": MECHANISM, "options": {"skipEmptyExchange": True}}
         answer = await self.ask({**start, "payload": Binary(exchange.first()), "$db": "admin"})
         final = Binary(exchange.final(_payload(answer)))
@@ -54,7 +54,7 @@ def _payload(answer: dict[str, Any]) -> bytes:
 
 
 async def command(
-    host: str, port: int, document: dict[str, Any], seconds: float, credentials: Credentials | None = None
+    host: str, port: int, document: dict[str, Any], seconds: float, credentials: DatabaseUser | None = None
 ) -> dict[str, Any] | None:
     """Return the server's answer to a command such as `{"ping": 1, "$db": "admin"}`.
 
@@ -67,7 +67,7 @@ async def command(
         return refused.answer if refused.answer.get("code") == _INTERNAL_ERROR else None
 
 
-async def is_broken(host: str, port: int, seconds: float, credentials: Credentials | None = None) -> bool:
+async def is_broken(host: str, port: int, seconds: float, credentials: DatabaseUser | None = None) -> bool:
     """Return whether the server answers, but fails even at a query that matches nothing.
 
     `credentials` are those that it has taken before. If it rejects them now, its storage has failed: SecantusDB's Rust
@@ -82,7 +82,7 @@ async def is_broken(host: str, port: int, seconds: float, credentials: Credentia
 
 
 async def _ask(
-    host: str, port: int, document: dict[str, Any], seconds: float, credentials: Credentials | None
+    host: str, port: int, document: dict[str, Any], seconds: float, credentials: DatabaseUser | None
 ) -> dict[str, Any] | None:
     """Return the answer, or None without one. Raises _NotLetIn if the server rejects the credentials."""
     try:

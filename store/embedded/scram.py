@@ -17,7 +17,7 @@ _WITHOUT_BINDING: Final = "biws"
 _FEWEST_ROUNDS: Final = 4096
 
 
-class Credentials(Struct, frozen=True):
+class DatabaseUser(Struct, frozen=True):
     """A user of the database. Both texts consist of letters and digits, so they need no quoting anywhere."""
 
     user: str
@@ -27,17 +27,17 @@ class Credentials(Struct, frozen=True):
         return f"Credentials({self.user!r}, …)"
 
 
-def new_credentials() -> Credentials:
-    return Credentials(f"turnwire{secrets.token_hex(4)}", secrets.token_hex(32))
+def new_credentials() -> DatabaseUser:
+    return DatabaseUser(f"turnwire{secrets.token_hex(4)}", secrets.token_hex(32))
 
 
-class Exchange:
+class ScramExchange:
     """One authentication: `first`, then `final` with the server's answer, then `confirm`.
 
     `final` and `confirm` raise ValueError for an answer that shows that the server does not know the password.
     """
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: DatabaseUser) -> None:
         self._credentials = credentials
         self._nonce = secrets.token_urlsafe(24)
         self._bare = f"n={credentials.user},r={self._nonce}"

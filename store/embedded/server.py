@@ -16,7 +16,7 @@ from turnwire.store.embedded.directory_mark import DirectoryRefused, check_mark,
 from turnwire.store.embedded.faults import DirectoryLocked, EmbeddedDatabaseError, PortTaken
 from turnwire.store.embedded.places import HOST, free_port
 from turnwire.store.embedded.program import Engine, find_program, packaged_engine
-from turnwire.store.embedded.scram import Credentials, new_credentials
+from turnwire.store.embedded.scram import DatabaseUser, new_credentials
 from turnwire.store.embedded.trial import try_program
 from turnwire.store.embedded.users import create_user, drop_other_users
 
@@ -55,7 +55,7 @@ class EmbeddedDatabase:
         self._test_commands = test_commands
         self._directory = DataDirectory(data_dir, log_file)
         self._port = 0
-        self._credentials: Credentials | None = None
+        self._credentials: DatabaseUser | None = None
         """The credentials that the server requires. None only during the first start, before it has a user."""
         self._child: Child | None = None
         self._watcher: asyncio.Task[None] | None = None

@@ -14,7 +14,7 @@ _DUPLICATE_KEY: Final = 11000
 _LEASE: Final = "take a lease"
 
 
-class Lease(Struct, frozen=True):
+class WorkLease(Struct, frozen=True):
     """Who does a piece of work. No clocks are compared: a holder shows that it is alive by raising `beat`."""
 
     holder: str | None = None
@@ -31,24 +31,24 @@ class Leases:
         self._documents = database["turnwire"]
         self._condition = condition
 
-    async def read(self, work: str) -> Lease:
+    async def read(self, work: str) -> WorkLease:
         """Return the current lease."""
         found = await self._condition.ask(_LEASE, self._documents.find_one({"_id": _key(work)}))
-        return Lease() if found is None else Lease(found["holder"], found["beat"], found["doneAt"])
+        return WorkLease() if found is None else WorkLease(found["holder"], found["beat"], found["doneAt"])
 
-    async def take(self, work: str, seen: Lease, holder: str) -> Lease | None:
+    async def take(self, work: str, seen: WorkLease, holder: str) -> WorkLease | None:
         """Take or renew the lease. Return None if it has changed since it was read."""
-        return await self._change(work, seen, Lease(holder, seen.beat + 1, seen.done_at))
+        return await self._change(work, seen, WorkLease(holder, seen.beat + 1, seen.done_at))
 
-    async def give_back(self, work: str, held: Lease, now: datetime) -> None:
+    async def give_back(self, work: str, held: WorkLease, now: datetime) -> None:
         """Release the lease. Do nothing if another gateway has taken it."""
-        await self._change(work, held, Lease(None, held.beat + 1, now))
+        await self._change(work, held, WorkLease(None, held.beat + 1, now))
 
-    async def _change(self, work: str, seen: Lease, new: Lease) -> Lease | None:
+    async def _change(self, work: str, seen: WorkLease, new: WorkLease) -> WorkLease | None:
         changed = await self._condition.ask(_LEASE, self._replace(_key(work), seen, new))
         return new if changed else None
 
-    async def _replace(self, key: str, seen: Lease, new: Lease) -> bool:
+    async def _replace(self, key: str, seen: WorkLease, new: WorkLease) -> bool:
         fields = {"holder": new.holder, "beat": new.beat, "doneAt": new.done_at}
         known = {"_id": key, "holder": seen.holder, "beat": seen.beat}
         if (await self._documents.update_one(known, {"$set": fields})).matched_count:

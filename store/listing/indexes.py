@@ -28,11 +28,13 @@ class SessionIndexes:
     def __init__(self) -> None:
         self.metadata_keys: tuple[str, ...] = ()
         self.many = False
-        """Whether there are those for finding past calls. In the embedded database, each makes writes two or three
-        times as expensive."""
+        """Whether the indexes for finding past calls exist. In the embedded database, each of them makes writes two or
+        three times as expensive.
+        """
         self.changes = False
-        """Whether there are those of CHANGES in the embedded database, too: one of several gateways on it asks by them
-        for its search index."""
+        """Whether the indexes of CHANGES exist in the embedded database, too: one of several gateways on it needs them
+        for its search index.
+        """
 
     def models(self) -> list[IndexModel]:
         """Return all indexes, for `create_indexes`."""

@@ -22,7 +22,7 @@ _AT_ONCE = 500
 _FIRST_AT_ONCE, _MOST_AT_ONCE = 8, 50
 _SLICE_BYTES = 64 * 1024
 _COURSE: Final[tuple[SessionStatus, ...]] = ("initiated", "active", "completed", "failed")
-"""Walked in this order, a session that gets on meanwhile is found at least once."""
+"""In this order, a session whose status changes during the walk is found at least once."""
 
 
 class SessionPages:

@@ -18,7 +18,7 @@ class FormatStore:
 
     def __init__(self, database: Any, name: str, *, raises: bool) -> None:
         """`name` is the database's name. With `raises`, what is stored from now on has the present format. Without it,
-        a database keeps its format, so that older gateways can go on using it."""
+        a database keeps its format, so that older gateways can still use it."""
         self._raises = raises
         self._documents = database["turnwire"]
         self._name = f"the database {name}"

@@ -1,2 +1,2 @@
-"""The search index: a projection of sessions and of what was said in them, in SQLite. It can be rebuilt from the
+"""The search index: sessions, and what was said in them, in SQLite. It can be rebuilt from the
 log."""

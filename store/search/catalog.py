@@ -1,4 +1,4 @@
-"""Writes to the projection. Everything here blocks and belongs to one thread."""
+"""Writes to the search index. Everything here blocks and belongs to one thread."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from msgspec import Struct
 from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.times import from_millis, to_millis
 from turnwire.protocol.values import is_packed, unpacked
-from turnwire.store.search.tables import MAX_CHUNKS, first_ordinal, open_projection, text_rowid
+from turnwire.store.search.tables import MAX_CHUNKS, first_ordinal, open_index, text_rowid
 from turnwire.store.session_filter import about, as_text, words_of
 from turnwire.store.sessions import SessionRecord
 
 _MAX_PAIRS = 32
-"""The most top-level metadata values of one session that can be searched for."""
+"""Maximum number of top-level metadata values of one session that can be searched for."""
 _MAX_VALUE_CHARS = 256
 _MAX_ABOUT_CHARS = 8192
 _MILLISECOND = timedelta(milliseconds=1)
 _TEXTS_AT_ONCE = 100
-"""So many take a millisecond or two."""
+"""This many take a millisecond or two."""
 _REST_SECONDS = 0.005
 _SHORT_REST_SECONDS = 0.001
 _NOTE, _AFTER_NOTES = "noted/", "noted0"
@@ -41,7 +41,7 @@ class Said(Struct, frozen=True):
 
 
 class Unended(Struct, frozen=True):
-    """A session that has not ended as far as the projection knows."""
+    """A session that has not ended as far as the search index knows."""
 
     session_id: str
     indexed: int
@@ -49,10 +49,10 @@ class Unended(Struct, frozen=True):
 
 
 class Catalog:
-    """Write access to the projection in one file. Methods raise sqlite3.Error if the file cannot be written."""
+    """Write access to the search index in one file. Methods raise sqlite3.Error if the file cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = open_projection(path)
+        self._connection = open_index(path)
 
     def close(self) -> None:
         self._connection.close()
@@ -63,7 +63,7 @@ class Catalog:
         return self._one("SELECT value FROM state WHERE name = 'rebuild'") is not None
 
     def clear(self) -> None:
-        """Delete everything, so that the projection can be filled again."""
+        """Delete everything, so that the search index can be filled again."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             for table in ("sessions", "metadata", "texts", "state"):
@@ -90,11 +90,11 @@ class Catalog:
         return None if row is None else int(row[0])
 
     def complete(self) -> bool:
-        """Return whether the projection has once been filled with all sessions."""
+        """Return whether the search index has once been filled with all sessions."""
         return self._one("SELECT value FROM state WHERE name = 'complete'") is not None
 
     def looked(self) -> datetime | None:
-        """Return when other gateways' changes were last looked at, as far as recorded."""
+        """Return when other gateways' changes were last looked at; None if that was not recorded."""
         row = self._one("SELECT value FROM state WHERE name = 'looked'")
         return None if row is None else from_millis(int(row[0]))
 
@@ -111,12 +111,12 @@ class Catalog:
         return [row[0] for row in self._connection.execute(sql, (ordinal, to_millis(moment)))]
 
     def flushed(self) -> datetime | None:
-        """Return when all that had happened was written last, as far as that was noted."""
+        """Return when everything was last written; None if that was not noted."""
         row = self._one("SELECT value FROM state WHERE name = 'flushed'")
         return None if row is None else from_millis(int(row[0]))
 
     def noted(self) -> list[str]:
-        """Return the ids of the sessions that may have changed without this having been written."""
+        """Return the ids of the sessions that may have changes that were not written."""
         rows = self._connection.execute("SELECT name FROM state WHERE name > ? AND name < ?", (_NOTE, _AFTER_NOTES))
         return [name.removeprefix(_NOTE) for (name,) in rows]
 
@@ -127,7 +127,7 @@ class Catalog:
             names = [(_NOTE + session_id,) for session_id in session_ids]
             connection.executemany("INSERT OR IGNORE INTO state VALUES (?, '')", names)
 
-    def settle(self, flushed: datetime | None, session_ids: Iterable[str]) -> None:
+    def note_flushed(self, flushed: datetime | None, session_ids: Iterable[str]) -> None:
         """Note when everything was written, if that is given, and remove the notes of these sessions."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")

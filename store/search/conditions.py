@@ -17,7 +17,7 @@ _LAST = "\U0010ffff"
 _MOST = 2**63 - 1
 
 
-class Source(Struct, frozen=True):
+class Candidates(Struct, frozen=True):
     """All sessions that meet a condition, as an index lists them. Some may be listed twice."""
 
     sql: str
@@ -48,35 +48,37 @@ class Condition(Struct, frozen=True):
 
     sql: str
     values: tuple[Any, ...] = ()
-    source: Source | None = None
+    source: Candidates | None = None
 
 
 def _equal(index: str, column: str, value: Any) -> Condition:
     sql = f"{column} = ?"
-    return Condition(sql, (value,), Source(f"sessions INDEXED BY {index} WHERE {sql}", (value,), ordered=True))
+    return Condition(sql, (value,), Candidates(f"sessions INDEXED BY {index} WHERE {sql}", (value,), ordered=True))
 
 
 def _ranged(index: str, column: str, low: int | None, high: int | None = None) -> Condition:
     bounds = [(sign, bound) for sign, bound in ((">=", low), ("<=", high)) if bound is not None]
     sql, values = " AND ".join(f"{column} {sign} ?" for sign, _ in bounds), tuple(bound for _, bound in bounds)
-    return Condition(sql, values, Source(f"sessions INDEXED BY {index} WHERE {sql}", values))
+    return Condition(sql, values, Candidates(f"sessions INDEXED BY {index} WHERE {sql}", values))
 
 
 def _some(index: str, column: str, least: int) -> Condition:
     """Match sessions with at least this many, through an index of the sessions that have any."""
-    return Condition(f"{column} >= ?", (least,), Source(f"sessions INDEXED BY {index} WHERE {column} > 0", (), True))
+    return Condition(
+        f"{column} >= ?", (least,), Candidates(f"sessions INDEXED BY {index} WHERE {column} > 0", (), True)
+    )
 
 
 def _prefixed(prefix: str) -> Condition:
     sql, values = "id >= ? AND id < ?", (prefix, prefix + _LAST)
-    return Condition(sql, values, Source(f"sessions WHERE {sql}", values))
+    return Condition(sql, values, Candidates(f"sessions WHERE {sql}", values))
 
 
 def _any_status(status: Sequence[str]) -> Condition:
     if len(status) == 1:
         return _equal("by_status", "status", status[0])
     sql = f"status IN ({', '.join('?' * len(status))})"
-    return Condition(sql, tuple(status), Source(f"sessions INDEXED BY by_status WHERE {sql}", tuple(status)))
+    return Condition(sql, tuple(status), Candidates(f"sessions INDEXED BY by_status WHERE {sql}", tuple(status)))
 
 
 def _covered(patterns: Sequence[str]) -> Condition:
@@ -87,12 +89,12 @@ def _covered(patterns: Sequence[str]) -> Condition:
     either += ["id >= ? AND id < ?"] * len(starts)
     values = (*exact, *(edge for each in starts for edge in (each, each + _LAST)))
     listed = " UNION ALL ".join(f"SELECT ordinal FROM sessions WHERE {each}" for each in either)
-    return Condition(f"({' OR '.join(either)})", values, Source(f"({listed}) WHERE 1", values))
+    return Condition(f"({' OR '.join(either)})", values, Candidates(f"({listed}) WHERE 1", values))
 
 
 def _described(key: str, value: str) -> Condition:
     sql = "EXISTS (SELECT 1 FROM metadata WHERE key = ? AND value = ? AND metadata.ordinal = sessions.ordinal)"
-    return Condition(sql, (key, value), Source("metadata WHERE key = ? AND value = ?", (key, value), ordered=True))
+    return Condition(sql, (key, value), Candidates("metadata WHERE key = ? AND value = ?", (key, value), ordered=True))
 
 
 _UNDESCRIBED = (
@@ -131,7 +133,9 @@ def _figures(more: SearchFilter) -> list[Condition]:
     if more.min_interruptions is not None:
         least = more.min_interruptions
         # The bound comes first: SQLite begins to read an index at the first of several.
-        among = Source("sessions INDEXED BY by_interruptions WHERE interruptions >= ? AND interruptions > 0", (least,))
+        among = Candidates(
+            "sessions INDEXED BY by_interruptions WHERE interruptions >= ? AND interruptions > 0", (least,)
+        )
         found.append(Condition("interruptions >= ?", (least,), among if least else None))
     if more.min_duration_ms is not None or more.max_duration_ms is not None:
         found.append(_ranged("by_duration", "duration", more.min_duration_ms, more.max_duration_ms))
@@ -140,9 +144,9 @@ def _figures(more: SearchFilter) -> list[Condition]:
     return found
 
 
-def texts_with(word: str) -> Source:
+def texts_with(word: str) -> Candidates:
     """Return the texts in which a word occurs."""
-    return Source("said WHERE said MATCH ?", (f'"{word}"',), ordered=True, texts=True)
+    return Candidates("said WHERE said MATCH ?", (f'"{word}"',), ordered=True, texts=True)
 
 
 def says(word: str) -> Condition:

@@ -1,4 +1,4 @@
-"""Reads of the projection: pages and counts. Everything here blocks and belongs to one thread."""
+"""Reads of the search index: pages and counts. Everything here blocks and belongs to one thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from turnwire.store.search.scan import Row, Scan
-from turnwire.store.search.tables import open_projection
+from turnwire.store.search.tables import open_index
 from turnwire.store.sessions import SessionQuery
 
 PAGE_SECONDS = 0.06
@@ -38,10 +38,10 @@ class Count(Struct, frozen=True):
 
 
 class Finder:
-    """Read access to the projection in one file. Methods raise sqlite3.Error."""
+    """Read access to the search index in one file. Methods raise sqlite3.Error."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = open_projection(path)
+        self._connection = open_index(path)
 
     def close(self) -> None:
         self._connection.close()
@@ -58,7 +58,7 @@ class Finder:
         return Found(found[: query.limit], stopped, max(0.0, until - time.thread_time()))
 
     def count(self, query: SessionQuery, up_to: int, seconds: float = COUNT_SECONDS) -> Count:
-        """Count the matches over all pages, regardless of the cursor, up to `up_to`, for so many seconds of work."""
+        """Count the matches over all pages, regardless of the cursor, up to `up_to`, for this many seconds of work."""
         counted = 0
 
         def add(rows: list[Row]) -> None:

@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from turnwire.protocol.times import to_millis
-from turnwire.store.search.conditions import Condition, Source, conditions, says, says_between, texts_with
+from turnwire.store.search.conditions import Candidates, Condition, conditions, says, says_between, texts_with
 from turnwire.store.search.tables import LEAST_ORDINAL, first_ordinal, ordinal_of_text, started_of
 from turnwire.store.sessions import SessionQuery
 
 MANY = 20_000
-"""The most sessions of an index that are counted, to find the index that lists the fewest. Counting this many takes
-about a millisecond, and sorting them somewhat longer, if the index does not list them by their ordinals."""
+"""Maximum number of sessions of an index that are counted, to find the index that lists the fewest. Counting this many
+takes about a millisecond, and sorting them somewhat longer, if the index does not list them by their ordinals.
+"""
 _FIRST_WINDOW, _LAST_WINDOW = 256, 16_384
 _LAST_CHUNK = 4096
 _END = 2**62
 _LONGEST = 10
-"""How many times as long as it may work a scan may take by the clock, on a busy machine or with a slow disk."""
+"""A scan may take this many times its working time by the clock, as on a busy machine or with a slow disk."""
 
 Row = tuple[int, str, int]
 """The ordinal, the id, and the start in milliseconds since 1970."""
@@ -69,7 +70,7 @@ class Scan:
             return int(row[0])
         return first_ordinal(started_ms + 1) - 1 if self._ascending else first_ordinal(started_ms)
 
-    def _fewest(self) -> tuple[Source | None, bool]:
+    def _fewest(self) -> tuple[Candidates | None, bool]:
         """Return the index that lists the fewest sessions, and whether these are at most MANY.
 
         If all list more, return an index that lists them in order, if there is one.
@@ -84,17 +85,17 @@ class Scan:
         ordered = next((source for source in sources if source.ordered), None)
         return (ordered, False) if best is None else (best, True)
 
-    def _counted(self, source: Source, up_to: int) -> int:
+    def _counted(self, source: Candidates, up_to: int) -> int:
         sql, values = f"SELECT 1 FROM {source.sql} LIMIT ?", (*source.values, up_to)
         if source.ordered:
             sql, values = source.chunk(self._low, self._high, up_to, self._order)
         return int(self._connection.execute(f"SELECT count(*) FROM ({sql})", values).fetchone()[0])
 
     def run(self, wanted: int, seconds: float, take: Callable[[list[Row]], object]) -> tuple[int, str] | None:
-        """Call `take` with lists of matches until `wanted` are found, or the search has worked for so many seconds.
+        """Call `take` with lists of matches until `wanted` are found, or the search has worked for this many seconds.
 
-        Return where it stopped if time ran out: (start in milliseconds since 1970, id). Its work counts, and not the
-        clock, so that it finds as much on a busy machine as on an idle one.
+        Return where it stopped if time ran out: (start in milliseconds since 1970, id). The limit counts working time,
+        so that the search finds as much on a busy machine as on an idle one.
         """
         worked, deadline = time.thread_time() + seconds, time.monotonic() + seconds * _LONGEST
         for window in self._windows():
@@ -131,7 +132,7 @@ class Scan:
             low, high = (last + 1, high) if self._ascending else (low, last)
             width = min(width * 4, _LAST_WINDOW)
 
-    def _of_ordered(self, source: Source) -> Iterator[Window]:
+    def _of_ordered(self, source: Candidates) -> Iterator[Window]:
         low, high, width = self._low, self._high, _FIRST_WINDOW
         while low < high:
             found = [row[0] for row in self._connection.execute(*source.chunk(low, high, width, self._order))]
@@ -142,7 +143,7 @@ class Scan:
             low, high = (ordinals[-1] + 1, high) if self._ascending else (low, ordinals[-1])
             width = min(width * 4, _LAST_CHUNK)
 
-    def _of_sorted(self, source: Source) -> Iterator[Window]:
+    def _of_sorted(self, source: Candidates) -> Iterator[Window]:
         rows = self._connection.execute(f"SELECT {source.column} FROM {source.sql}", source.values)
         within = {ordinal for (ordinal,) in rows if self._low <= ordinal < self._high}
         found = sorted(within, reverse=not self._ascending)

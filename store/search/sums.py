@@ -1,4 +1,4 @@
-"""Sums over sessions by group, from the projection."""
+"""Sums over sessions by group, from the search index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from turnwire.protocol.times import to_millis
 from turnwire.store.search.tables import first_ordinal
 
 MAX_GROUPS = 200
-"""The most groups of one answer, except for groups by day or hour."""
+"""Maximum number of groups in one answer, except for groups by day or hour."""
 
 Grouping = Literal["day", "hour", "language", "endReason", "metadata"]
 Row = tuple[Any, ...]

@@ -1,4 +1,4 @@
-"""The tables of the projection, and the numbers that order sessions in them."""
+"""The tables of the search index, and the numbers that order sessions in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 VERSION = 4
-"""The version of the tables. A projection of another version is upgraded if possible, or else dropped and filled
+"""The version of the tables. A search index of another version is upgraded if possible, or else dropped and filled
 again."""
 FILE_NAME = "search.sqlite3"
 
@@ -15,12 +15,12 @@ _SAME_MOMENT_BITS = 8
 """The number of bits for the sessions of one millisecond. Further sessions take numbers of the next millisecond."""
 _CHUNK_BITS = 14
 MAX_CHUNKS = 2**_CHUNK_BITS
-"""The most texts of one session."""
+"""Maximum number of texts in one session."""
 _ZERO_MS = 1_577_836_800_000
-"""2020-01-01. 41 bits of milliseconds reach from there back to 1950 and on until 2089."""
+"""2020-01-01. 41 bits of milliseconds cover the time from 1950 to 2089."""
 _LEAST_MS, _MOST_MS = -(2**41), 2**41 - 2**20
 LEAST_ORDINAL = _LEAST_MS << _SAME_MOMENT_BITS
-"""That of sessions from before 1950, which are in no order."""
+"""The ordinal of sessions from before 1950, which are in no order."""
 
 _TABLES = """
 CREATE TABLE sessions (
@@ -66,8 +66,8 @@ CREATE INDEX with_errors ON sessions (ordinal) WHERE errors > 0;
 _FROM_2 = "DROP INDEX by_tools_failed; DROP INDEX by_errors;"
 
 
-def open_projection(path: Path) -> sqlite3.Connection:
-    """Connect to the projection, and create it unless it exists in this version. Raises sqlite3.Error, OSError.
+def open_index(path: Path) -> sqlite3.Connection:
+    """Connect to the search index, and create it unless it exists in this version. Raises sqlite3.Error, OSError.
 
     If the machine fails, the last writes may be lost. They are then read from the log again.
     """
@@ -116,8 +116,8 @@ def _dropped(connection: sqlite3.Connection) -> str:
 
 
 def request_rebuild(path: Path) -> None:
-    """Ask the gateway to fill the projection again, now or at its next start. Raises sqlite3.Error, OSError."""
-    connection = open_projection(path)
+    """Ask the gateway to fill the search index again, now or at its next start. Raises sqlite3.Error, OSError."""
+    connection = open_index(path)
     connection.execute("INSERT OR REPLACE INTO state VALUES ('rebuild', 'wanted')")
     connection.close()
 

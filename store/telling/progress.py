@@ -17,7 +17,9 @@ from turnwire.store.sharing.places import Places
 
 Document = dict[str, Any]
 MAX_WRITES = 16
-"""The most documents of one bulk. Acks wait for the bulk on the embedded database, about 0.8 ms for each document."""
+"""Maximum number of documents in one bulk. Acks wait for the bulk on the embedded database, about 0.8 ms for each
+document.
+"""
 _READ = "read the progress of webhooks"
 _UPDATE = "update the progress of webhooks"
 _TAKEN = 11000

@@ -85,7 +85,7 @@ async def test_a_whisper_goes_into_the_context_and_is_answered_only_when_asked_f
     assert session.asked[1:] == [("context", [("system", "now")]), "reply"]
 
 
-async def test_what_a_supervisor_interrupts_is_told_as_cut_by_him_and_what_follows_is_not() -> None:
+async def test_an_utterance_cut_by_a_supervisor_is_marked_and_the_next_one_is_not() -> None:
     session, _, told = bound()
     session.emit("agent_state_changed", new_state="speaking")
     await told.asked("say", text="One moment.", interrupt=True, interruptible=False)

@@ -1,4 +1,4 @@
-"""Whatever a vendor sends, a mapper that is part of a call never raises into it, and goes on."""
+"""Whatever a vendor sends, a mapper that is part of a call never raises into it, and continues."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def altered(value: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("mapper", "messages"), CONVERSATIONS, ids=lambda given: getattr(given, "__name__", ""))
-def test_a_mapper_raises_for_no_message_and_goes_on_after_it(mapper: type[Any], messages: list[Any]) -> None:
+def test_a_mapper_raises_for_no_message_and_continues_after_it(mapper: type[Any], messages: list[Any]) -> None:
     for number, message in enumerate(messages):
         for odd in altered(message):
             mapping, told = mapper(), Recorder()
@@ -94,7 +94,9 @@ def test_events_of_a_session_that_cannot_be_read_do_not_end_its_loop(caplog: pyt
     assert "was not recorded" in caplog.text
 
 
-def test_what_a_publisher_refuses_is_logged_and_the_rest_is_delivered(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_event_that_a_publisher_refuses_is_logged_and_the_others_are_delivered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Strict(Recorder):
         def post(self, type: Any, payload: Any, **options: Any) -> str:
             if "text" in payload:

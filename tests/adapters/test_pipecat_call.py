@@ -103,7 +103,7 @@ def test_a_word_that_leaves_the_transport_late_belongs_to_its_utterance() -> Non
     assert [one["text"] for one in line.said_by_bot] == ["Hello there"]
 
 
-def test_words_that_bring_their_own_spaces_get_no_others() -> None:
+def test_words_with_their_own_spaces_get_no_further_spaces() -> None:
     line = Pipeline()
     line.frame(1.0, "BotStartedSpeakingFrame")
     line.played(1.1, *(line.voiced(1.0, piece, glued=True) for piece in ("Hel", "lo", " there")))
@@ -264,7 +264,7 @@ def test_the_parts_of_pipecats_latency_become_stages() -> None:
     assert "responseMs" not in greeting
 
 
-def test_what_a_supervisor_cuts_short_is_told_so_and_is_no_interruption_of_a_side() -> None:
+def test_an_utterance_cut_by_a_supervisor_is_marked_and_counts_as_no_interruption_by_a_side() -> None:
     pipeline = Pipeline()
     pipeline.announced(1.0, "It is open until six.")
     words = [pipeline.voiced(1.0, word) for word in ["It", "is", "open", "until", "six."]]

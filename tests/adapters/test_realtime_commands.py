@@ -68,7 +68,7 @@ async def test_a_whisper_is_an_item_that_the_model_answers_only_when_asked_to() 
     assert line.kinds[1:] == ["conversation.item.create", "response.create"]
 
 
-async def test_what_is_to_be_said_is_done_when_the_server_has_made_it() -> None:
+async def test_say_is_done_once_the_server_has_generated_the_answer() -> None:
     line = Line()
     saying = await line.ask("say", text="One moment.")
     assert "One moment." in line.sent[0]["response"]["instructions"]
@@ -88,7 +88,7 @@ async def test_the_answer_says_when_it_was_cut_short(status: str) -> None:
     assert await saying == "interrupted"
 
 
-async def test_what_the_server_fails_to_make_or_refuses_has_failed() -> None:
+async def test_a_command_fails_if_the_server_fails_or_refuses_the_response() -> None:
     line = Line()
     saying = await line.ask("say", text="One moment.")
     line.makes_it("failed")
@@ -121,7 +121,7 @@ async def test_a_response_that_is_being_made_is_waited_for_or_cancelled() -> Non
     assert line.kinds[1:] == ["response.cancel", "response.create"]
 
 
-async def test_what_a_supervisor_cuts_short_is_told_so() -> None:
+async def test_an_utterance_cut_by_a_supervisor_is_marked() -> None:
     line = Line()
     line.says(
         script.response("response.created", 4, "resp_1", status="in_progress"),
@@ -166,7 +166,7 @@ async def test_the_call_ends_after_the_farewell() -> None:
     assert line.hung_up == ["shift over", "supervisor"]
 
 
-async def test_what_cannot_be_done_is_refused() -> None:
+async def test_a_command_that_cannot_be_carried_out_is_refused() -> None:
     line = Line(hang_up=False)
     assert sorted(line.told.handlers) == ["say", "whisper"]
     with pytest.raises(CommandRefused, match="cannot end"):

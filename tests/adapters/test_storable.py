@@ -104,12 +104,12 @@ def test_a_value_that_contains_itself_is_cut_at_a_depth() -> None:
 
 
 @pytest.mark.parametrize("bad", [object(), {1, 2}, math.nan, "\ud83d", 2**70, {7: "x"}])
-def test_metadata_that_no_gateway_accepts_become_storable(bad: object) -> None:
+def test_metadata_that_no_gateway_accepts_becomes_storable(bad: object) -> None:
     metadata = metadata_of({"bot": "b1", "bad": bad})
     check_metadata(metadata)
     assert metadata["bot"] == "b1"
 
 
-def test_metadata_that_a_gateway_accepts_stay_as_they_are() -> None:
+def test_metadata_that_a_gateway_accepts_stays_as_it_is() -> None:
     facts = {"bot": None, "long": "x" * 50_000, "list": list(range(1000)), "nested": {"": [1.0]}}
     assert metadata_of(facts) == facts

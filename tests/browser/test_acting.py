@@ -92,7 +92,7 @@ async def test_a_bot_is_whispered_to_and_ends_its_call_when_asked_from_the_page(
     assert told == [("whisper", hint), ("whisper", {"text": "hang up"}), ("end", {"say": "Goodbye."})]
 
 
-async def test_what_the_token_may_not_do_is_not_offered(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_the_page_offers_no_action_that_the_token_does_not_allow(gateway: Gateway, open_page: OpenPage) -> None:
     async def acts(scope: str) -> list[str]:
         page: Page = await open_page(f"{gateway.url}/#token={token_for(scope)}")
         await page.get_by_role("link", name="call-1").click()

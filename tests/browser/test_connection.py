@@ -18,7 +18,7 @@ from turnwire import Publisher
 REFUSED = ("401", "WebSocket connection to")
 
 
-async def test_whatever_the_page_shows_comes_on_one_socket(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_all_live_data_of_the_page_comes_on_one_socket(gateway: Gateway, open_page: OpenPage) -> None:
     for name in ("call-1", "call-2"):
         await gateway.create(name)
         await gateway.post(f"/sessions/{name}/events", new_event("e1", {"text": f"Here is {name}"}), status=201)
@@ -41,7 +41,9 @@ async def test_whatever_the_page_shows_comes_on_one_socket(gateway: Gateway, ope
     assert len(sockets) == 1
 
 
-async def test_who_opens_a_call_late_sees_what_is_being_said(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_a_page_opened_in_the_middle_of_an_utterance_shows_its_interim_text(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
     async with Publisher(gateway.url, "call-1") as call:
         await call.send("bot_speech", {"text": "Hello?"})
         await call.flush(timeout=20)
@@ -58,7 +60,7 @@ async def expect_signal(gateway: Gateway) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_was_being_said_when_the_connection_broke_is_not_shown_for_ever(
+async def test_an_interim_text_from_before_a_lost_connection_is_not_shown_for_ever(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
     async with Relay(gateway.port) as relay, Publisher(gateway.url, "call-1") as call:

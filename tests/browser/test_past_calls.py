@@ -153,7 +153,7 @@ async def test_a_search_for_punctuation_alone_is_not_sent(gateway: Gateway, open
     await expect(page.get_by_role("alert")).to_have_count(0)
 
 
-async def test_a_search_goes_on_through_older_calls_by_itself(gateway: Gateway, open_page: OpenPage) -> None:
+async def test_a_search_continues_through_older_calls_by_itself(gateway: Gateway, open_page: OpenPage) -> None:
     await gateway.create("first-ever", metadata={"customer": "Zaphod"})
     await gateway.post("/sessions/first-ever/complete", {})
     await end_calls(gateway, range(250))

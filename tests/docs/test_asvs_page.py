@@ -77,7 +77,7 @@ def test_every_test_that_is_named_exists() -> None:
     assert len(TEST.findall(PAGE)) > 80
 
 
-def test_what_is_met_names_a_test_or_a_place() -> None:
+def test_each_requirement_that_is_met_names_a_test_or_a_place() -> None:
     bare = [
         number
         for number, row in rows()

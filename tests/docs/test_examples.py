@@ -77,7 +77,7 @@ async def test_the_subscribe_example_reports_an_unknown_session(gateway: Gateway
     assert "there is no session 'nobody'" in await run("subscribe", "nobody", gateway.url, cwd=tmp_path)
 
 
-async def test_the_restart_example_goes_on_where_it_was_killed(gateway: Gateway, tmp_path: Path) -> None:
+async def test_the_restart_example_continues_where_it_was_killed(gateway: Gateway, tmp_path: Path) -> None:
     async with example("restart", gateway.url, cwd=tmp_path) as bot:
         await line_with(bot, "continuing after turn 0")
         async with asyncio.timeout(30):

@@ -72,7 +72,7 @@ def test_a_field_that_the_kind_does_not_have_is_found() -> None:
         shaped(wrong | {"spec": "no"})
 
 
-def test_all_parts_mean_the_pods_of_the_deployment() -> None:
+def test_all_kubernetes_objects_select_the_pods_of_the_deployment() -> None:
     deployment = one("Deployment")
     labels = deployment.spec.template.metadata.labels
     assert deployment.spec.selector.matchLabels == labels

@@ -86,7 +86,7 @@ def socket_of(token: str) -> tuple[str, Sequence[str]]:
     return found[1], json.loads(found[2].replace("`", '"').replace("${token}", token))
 
 
-async def test_what_the_page_says_lets_in_a_bot_a_backend_a_browser_and_prometheus(
+async def test_the_commands_of_the_security_page_let_in_a_bot_a_backend_a_browser_and_prometheus(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     keys = make_files(tmp_path)

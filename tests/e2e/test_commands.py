@@ -231,7 +231,7 @@ def test_verify_reports_events_of_a_recording_that_are_missing(gateway: GatewayP
 # demo
 
 
-def test_the_demo_runs_with_once_whatever_database_is_configured() -> None:
+def test_demo_once_ignores_the_configured_database() -> None:
     with running("demo", "--once", "--port", "0", url="", MONGODB_URI="mongodb://127.0.0.1:1") as demo:
         said, errors = demo.communicate(timeout=50)
     assert (demo.returncode, said) == (0, f"{len(CALLS)} calls, {EVENTS} events: {EVENTS} stored\n"), errors

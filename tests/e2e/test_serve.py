@@ -92,7 +92,7 @@ def test_serve_says_where_it_listens_and_ends_with_its_database_on_sigterm(tmp_p
         assert "Traceback" not in gateway.output
 
 
-def test_ctrl_c_stops_serve_in_order(tmp_path: Path) -> None:
+def test_ctrl_c_stops_serve_gracefully(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         database = gateway.database_pid
         assert gateway.interrupt() == 0

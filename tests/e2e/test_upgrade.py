@@ -49,7 +49,7 @@ async def store_as_0_1_0(folder: Path) -> None:
         (folder / name).unlink()
 
 
-async def test_the_data_directory_of_0_1_0_is_upgraded_and_goes_on(tmp_path: Path) -> None:
+async def test_the_data_directory_of_0_1_0_is_upgraded_and_continues(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     await store_as_0_1_0(folder)
     directory, database = await upgrade(Config(data_dir=folder))
@@ -84,7 +84,7 @@ async def test_the_data_directory_of_a_newer_version_is_refused(tmp_path: Path) 
     assert not os.listdir(tmp_path / "db")
 
 
-async def test_only_what_is_there_is_upgraded(tmp_path: Path) -> None:
+async def test_upgrade_refuses_a_missing_directory_and_an_unreachable_database(tmp_path: Path) -> None:
     with pytest.raises(ServeError, match="there is no data directory"):
         await upgrade(Config(data_dir=tmp_path / "data"))
     with pytest.raises(ServeError, match="the database cannot be used"):

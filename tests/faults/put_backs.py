@@ -22,7 +22,7 @@ from tests.support.in_memory import set_wall_clock, shrink_pages
 
 SETTLED_SECONDS = 4.0
 """Seconds that an ack may be on its way. Its event was then durable before the copy was restored."""
-_EXPECTED = ("has lost", "was put back", "Document failed validation")
+_EXPECTED = ("has lost", "was restored from an older copy", "Document failed validation")
 
 
 class _Errors(logging.Handler):

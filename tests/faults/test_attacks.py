@@ -32,8 +32,9 @@ SECONDS = 1.5
 FACTOR, FLOOR = 5.0, 0.1
 """The promised ratio, and the time in seconds below which it does not apply."""
 SLACK = 4.0
-"""The factor by which the promise may be exceeded, for what else the machine does. Without the bounds, acks took
-seconds."""
+"""The factor by which the promise may be exceeded, because the machine does other work. Without the bounds, acks took
+seconds.
+"""
 PAUSE = 0.01
 ROUNDS = 3
 MAX_GROWTH = 400
@@ -116,12 +117,12 @@ async def faults_of(gateway: GatewayProcess, good: GoodPublisher, attack: str) -
             return [f"{attack}: {figures}"]
         if under <= SLACK * max(FACTOR * good.calm, FLOOR):
             return []
-        good.calm = min(good.calm, await good.measure(1.0))  # what an attack has left behind is no excuse
+        good.calm = min(good.calm, await good.measure(1.0))  # what an attack has left behind counts, too
     return [f"{attack}: {figures}"]
 
 
 @pytest.mark.timeout(400)
-async def test_costly_frames_and_bodies_hold_nobody_up(tmp_path: Path) -> None:
+async def test_costly_frames_and_bodies_delay_nobody(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path) as gateway:
         async with good_publisher(gateway) as good:
             faults = [each for attack in set(ATTACKS) - LARGE_ONES for each in await faults_of(gateway, good, attack)]
@@ -130,7 +131,7 @@ async def test_costly_frames_and_bodies_hold_nobody_up(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("attack", sorted(LARGE_ONES))
-async def test_much_that_is_stored_or_not_read_holds_nobody_up(tmp_path: Path, attack: str) -> None:
+async def test_clients_that_store_much_or_do_not_read_delay_nobody(tmp_path: Path, attack: str) -> None:
     with GatewayProcess(tmp_path, env={"TURNWIRE_MAX_LIVE_BYTES": str(LIVE_BYTES)}) as gateway:
         if attack in SETUPS:
             async with aiohttp.ClientSession() as client:
@@ -140,7 +141,7 @@ async def test_much_that_is_stored_or_not_read_holds_nobody_up(tmp_path: Path, a
 
 
 @pytest.mark.timeout(300)
-async def test_many_connections_and_requests_hold_nobody_up(tmp_path: Path) -> None:
+async def test_many_connections_and_requests_delay_nobody(tmp_path: Path) -> None:
     env = {"TURNWIRE_MAX_LIVE_BYTES": str(LIVE_BYTES), "TURNWIRE_WEBHOOK_ALLOW_PRIVATE": "true"}
     with GatewayProcess(tmp_path, env=env) as gateway:
         async with aiohttp.ClientSession() as client:

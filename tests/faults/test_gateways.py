@@ -12,11 +12,11 @@ pytestmark = [pytest.mark.faults, pytest.mark.e2e]
 SEED = 1
 
 
-async def test_a_gateway_is_killed_and_another_stands_still_and_wakes(tmp_path: Path) -> None:
+async def test_no_promise_is_broken_when_a_gateway_is_killed_and_another_freezes_and_wakes(tmp_path: Path) -> None:
     await runs.gateways_fail(tmp_path, SEED)
 
 
-async def test_redis_is_killed_stopped_emptied_cut_off_and_half_open(tmp_path: Path) -> None:
+async def test_no_promise_is_broken_while_redis_is_killed_stopped_emptied_or_cut_off(tmp_path: Path) -> None:
     await runs.redis_fails(tmp_path, SEED)
 
 

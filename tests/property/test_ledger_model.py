@@ -71,7 +71,7 @@ class LedgerModel(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        self.ledger.settle()
+        self.ledger.learn_pending()
         self.log += self.mine
         self.mine = []
 

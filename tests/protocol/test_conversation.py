@@ -117,7 +117,7 @@ def test_the_short_figures_cost_each_event_the_same_however_long_the_call() -> N
     assert conversation.final().turns == events
 
 
-def test_a_frozen_conversation_keeps_its_figures_while_the_original_goes_on() -> None:
+def test_a_frozen_conversation_keeps_its_figures_while_the_original_continues() -> None:
     conversation = read(user(0, 1000), bot(1500, 2000), system("usage", characters=1), system("tool.started"))
     frozen, before = conversation.frozen(), conversation.figures()
     for event in (
@@ -173,7 +173,7 @@ def test_the_short_figures_of_a_very_long_call_do_not_visit_all_its_utterances_i
     assert (conversation.brief().response_p50_ms, conversation.brief().response_p95_ms) == (500, 700)
 
 
-def test_without_that_they_are_made_each_time_it_has_doubled() -> None:
+def test_percentiles_not_made_in_a_thread_are_made_each_time_the_call_has_doubled() -> None:
     conversation, events = Conversation(), 8 * LONG
     for seq in range(1, events + 1):
         side = user if seq % 2 else bot

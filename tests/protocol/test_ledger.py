@@ -32,7 +32,7 @@ def test_new_events_get_the_next_positions_of_the_log() -> None:
     ledger = Ledger()
     assert admitted(ledger, "a", "b") == [Admitted(1), Admitted(2)]
     assert (ledger.head, ledger.next_seq) == (0, 3)
-    ledger.settle()
+    ledger.learn_pending()
     assert (ledger.head, ledger.next_seq) == (2, 3)
     assert admitted(ledger, "c") == [Admitted(3)]
 
@@ -49,7 +49,7 @@ def test_an_event_sent_again_while_pending_is_a_duplicate_at_its_position() -> N
 def test_an_event_sent_again_when_durable_is_compared_with_what_is_stored() -> None:
     ledger = Ledger()
     admitted(ledger, "a", "b")
-    ledger.settle()
+    ledger.learn_pending()
     assert ledger.candidates("b") == [2]
     assert ledger.admit(event("b"), {2: stored(2, "b")}) == Duplicate(2, same=True)
     assert ledger.admit(event("b", {"n": 1}), {2: stored(2, "b", {"n": 1.0})}) == Duplicate(2, same=False)
@@ -62,7 +62,7 @@ def test_events_stored_by_others_move_pending_events_up() -> None:
     assert pending(ledger) == [(2, "a"), (3, "b")]
     ledger.learn(2, "b")
     assert pending(ledger) == [(3, "a")]
-    ledger.settle()
+    ledger.learn_pending()
     assert [ledger.candidates(event_id) for event_id in ("foreign", "b", "a")] == [[1], [2], [3]]
 
 
@@ -87,7 +87,7 @@ def test_a_full_page_is_folded_into_digests_that_another_ledger_can_learn() -> N
     ledger = Ledger()
     ids = [f"e{n}" for n in range(2 * DIGEST_PAGE + 5)]
     admitted(ledger, *ids)
-    ledger.settle()
+    ledger.learn_pending()
     pages = ledger.fold()
     assert pages == [pack_digests(ids[:DIGEST_PAGE]), pack_digests(ids[DIGEST_PAGE : 2 * DIGEST_PAGE])]
     assert (ledger.folded_pages, ledger.fold()) == (2, [])
@@ -128,7 +128,7 @@ def test_pages_hold_the_digests_of_their_ids_however_the_ids_came(monkeypatch: p
         if way == "both":
             admitted(ledger, f"{turn}-more")
             batch.append(f"{turn}-more")
-        ledger.settle()
+        ledger.learn_pending()
         ids += batch
         pages += ledger.fold()
     assert len(pages) == len(ids) // 7
@@ -146,7 +146,7 @@ def test_an_id_of_a_long_log_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> 
     ledger = Ledger()
     for first in range(0, 3 * DIGEST_PAGE, 10):
         assert ledger.admit_new([event(f"e{n}") for n in range(first, first + 10)])
-        ledger.settle()
+        ledger.learn_pending()
         ledger.fold()
     assert sorted(hashed) == sorted(f"e{n}" for n in range(3 * DIGEST_PAGE))
 
@@ -154,7 +154,7 @@ def test_an_id_of_a_long_log_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> 
 def test_less_than_a_full_page_is_not_folded_into_digests() -> None:
     ledger = Ledger()
     admitted(ledger, *(f"e{n}" for n in range(DIGEST_PAGE - 1)))
-    ledger.settle()
+    ledger.learn_pending()
     assert ledger.fold() == []
 
 

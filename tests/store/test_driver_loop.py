@@ -34,7 +34,7 @@ async def test_operations_one_after_the_other_use_one_thread_and_concurrent_ones
     loop.release()
 
 
-async def test_no_more_threads_are_started_than_allowed_and_what_waits_is_run_in_order() -> None:
+async def test_no_more_threads_are_started_than_allowed_and_waiting_operations_run_in_order() -> None:
     loop, gate = _loop(most_threads=1), threading.Event()
     ran: list[int] = []
     first = loop.run_in_executor(None, _held(gate))
@@ -46,7 +46,7 @@ async def test_no_more_threads_are_started_than_allowed_and_what_waits_is_run_in
     loop.release()
 
 
-async def test_an_error_reaches_who_awaits_and_the_thread_goes_on() -> None:
+async def test_an_error_reaches_the_caller_and_the_thread_continues() -> None:
     loop = _loop(most_threads=1)
     with pytest.raises(ZeroDivisionError):
         await loop.run_in_executor(None, divmod, 1, 0)
@@ -54,7 +54,7 @@ async def test_an_error_reaches_who_awaits_and_the_thread_goes_on() -> None:
     loop.release()
 
 
-async def test_what_is_cancelled_while_it_runs_disturbs_nobody() -> None:
+async def test_an_operation_cancelled_while_it_runs_disturbs_no_other() -> None:
     loop, gate = _loop(most_threads=1), threading.Event()
     cancelled = loop.run_in_executor(None, _held(gate))
     cancelled.cancel()

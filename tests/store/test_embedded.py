@@ -23,7 +23,7 @@ from turnwire.store.embedded import die_with_parent
 from turnwire.store.embedded.faults import EmbeddedDatabaseError
 from turnwire.store.embedded.op_msg import is_broken
 from turnwire.store.embedded.places import HOST
-from turnwire.store.embedded.scram import Credentials
+from turnwire.store.embedded.scram import DatabaseUser
 from turnwire.store.embedded.server import EmbeddedDatabase
 
 pytestmark = pytest.mark.e2e
@@ -73,7 +73,7 @@ async def test_the_embedded_database_answers_as_soon_as_it_has_started(tmp_path:
         assert database.restarts == 0
 
 
-async def test_only_its_own_user_is_let_in_and_one_from_before_there_were_users_gets_one(tmp_path: Path) -> None:
+async def test_the_embedded_database_admits_only_its_own_user_and_an_old_one_gets_a_user(tmp_path: Path) -> None:
     kept = tmp_path / "database.credentials"
     async with EmbeddedDatabase(tmp_path) as database:
         await asyncio.to_thread(insert, database.uri, "a")
@@ -94,9 +94,9 @@ async def test_a_server_that_rejects_the_credentials_it_took_before_counts_as_br
     async with EmbeddedDatabase(tmp_path) as database:
         at = urlsplit(database.uri)
         assert at.port is not None
-        known = Credentials(at.username or "", at.password or "")
+        known = DatabaseUser(at.username or "", at.password or "")
         assert not await is_broken(HOST, at.port, 5.0, known)
-        assert await is_broken(HOST, at.port, 5.0, Credentials(known.user, "another"))
+        assert await is_broken(HOST, at.port, 5.0, DatabaseUser(known.user, "another"))
     assert not await is_broken(HOST, at.port, 5.0, known), "who is away is not broken"
 
 

@@ -77,7 +77,7 @@ def names(uri: str) -> list[str]:
         return sorted(str(document["_id"]) for document in client["kept"]["things"].find())
 
 
-async def test_another_program_serves_is_restarted_and_ends_and_leaves_nothing_of_its_trial(tmp_path: Path) -> None:
+async def test_another_server_is_run_restarted_and_stopped_and_its_trial_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     async with EmbeddedDatabase(folder, command=wrapper(tmp_path)) as database:
         await asyncio.to_thread(insert, database.uri, "a")
@@ -114,7 +114,7 @@ async def test_a_server_does_not_open_the_directory_of_another(tmp_path: Path) -
         ),
     ],
 )
-async def test_a_program_that_does_not_do_is_refused_before_anything_is_stored(
+async def test_an_unsuitable_server_is_refused_before_anything_is_stored(
     behaviour: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if behaviour == "silent":
@@ -138,7 +138,7 @@ async def test_a_script_that_only_waits_for_the_server_is_refused_and_leaves_no_
     assert not is_running(int(told.read_text()))
 
 
-async def test_a_program_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
+async def test_a_missing_server_program_is_named_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedDatabaseError, match="TURNWIRE_EMBEDDED_COMMAND: there is no program no-such-server"):
         await EmbeddedDatabase(tmp_path, command="no-such-server --fast").start()
 

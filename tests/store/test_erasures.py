@@ -53,7 +53,7 @@ async def test_a_marked_session_is_hidden_from_every_read_and_takes_no_write(sto
         await store.sessions.reload(known)
 
 
-async def test_a_session_that_was_claimed_meanwhile_is_not_marked_unless_it_is_all_the_same(store: Store) -> None:
+async def test_a_session_claimed_meanwhile_is_erased_only_by_force(store: Store) -> None:
     known = record()
     await store.sessions.create(known)
     await store.sessions.claim(known)

@@ -41,7 +41,7 @@ def test_after_commits_that_have_waited_in_vain_others_do_not_wait_and_then_one_
     assert pace.wait(now) > 0
 
 
-def test_commits_that_find_company_go_on_waiting() -> None:
+def test_commits_that_find_company_continue_waiting() -> None:
     pace, now = paced(3, commits=PATIENCE)
     assert pace.wait(now) > 0
 

@@ -145,7 +145,7 @@ def test_texts_behind_a_gap_in_the_seqs_are_left_for_reading_the_log(catalog: Ca
     assert ids(finder, words=("five",)) == ["s"]
 
 
-def test_whoever_writes_many_texts_rests_between_them(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_writer_of_many_texts_rests_between_them(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     rests: list[float] = []
     monkeypatch.setattr(time, "sleep", rests.append)
     catalog.take([ended("a")], [Said("a", seq, seq, "word") for seq in range(1, 351)])
@@ -244,7 +244,7 @@ def test_a_search_finds_and_counts_as_much_on_a_busy_machine_as_on_an_idle_one(
         assert finder.count(query, 10, seconds=0.5) == Count(found, exact=bool(found))
 
 
-def test_a_search_that_runs_out_of_time_says_how_far_it_looked_and_goes_on(
+def test_a_search_that_runs_out_of_time_says_how_far_it_looked_and_continues(
     catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "MANY", 0)
@@ -298,7 +298,9 @@ def test_an_ordered_page_keeps_to_the_filter_and_the_bounds(catalog: Catalog, fi
     assert ordered_page(finder.connection, replace(query, before=(NOW - timedelta(minutes=2), "s2"))) == ["s4"]
 
 
-def test_no_order_is_told_where_it_cannot_be(catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_page_is_returned_if_its_order_is_unknown(
+    catalog: Catalog, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     catalog.take([ended(f"s{number}") for number in range(9)], [])
     monkeypatch.setattr(ordered_pages, "_TIES", 1)
     monkeypatch.setattr(ordered_pages, "_MOST_ROWS", 8)
@@ -306,7 +308,7 @@ def test_no_order_is_told_where_it_cannot_be(catalog: Catalog, finder: Finder, m
 
 
 @pytest.mark.parametrize("ascending", [False, True])
-def test_no_order_is_told_of_sessions_from_before_the_first_ordinal(
+def test_no_page_is_returned_of_sessions_from_before_the_first_ordinal(
     catalog: Catalog, finder: Finder, ascending: bool
 ) -> None:
     early = datetime(1949, 5, 1, tzinfo=UTC)

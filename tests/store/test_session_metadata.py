@@ -100,7 +100,9 @@ async def test_large_metadata_is_not_decoded_for_a_list(store: Store) -> None:
         assert repr(decode(codec.encode(listed))["metadata"]) == repr(BIG)
 
 
-async def test_where_older_gateways_may_read_too_a_subdocument_is_stored(database_uri: str, database_name: str) -> None:
+async def test_metadata_that_older_gateways_may_read_is_stored_as_a_subdocument(
+    database_uri: str, database_name: str
+) -> None:
     async with AsyncMongoClient[dict[str, Any]](database_uri) as client:
         await client[database_name]["turnwire"].insert_one({"_id": "format", "format": 1})
     store = Store.connect(database_uri, database_name)

@@ -126,7 +126,7 @@ async def test_pages_of_several_statuses_are_found_without_reading_the_others(
     assert reads.documents < COUNT
 
 
-async def test_a_session_that_gets_on_while_its_page_is_read_stands_in_it_once(
+async def test_a_session_whose_status_changes_while_its_page_is_read_is_listed_once(
     database: MemoryDatabase, reads: Reads
 ) -> None:
     in_order = put(database, steady(), any_status)

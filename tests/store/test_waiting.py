@@ -29,7 +29,7 @@ async def failed_at(deadlines: Deadlines, end: float) -> float:
     return round(loop.time(), 2)
 
 
-def test_each_waits_until_its_own_deadline_in_whichever_order_they_come() -> None:
+def test_each_wait_ends_at_its_own_deadline_in_whichever_order_they_begin() -> None:
     async def story(deadlines: Deadlines) -> None:
         ends = [5.0, 2.0, 8.0, 2.0, 7.0]
         assert await asyncio.gather(*(failed_at(deadlines, end) for end in ends)) == ends
@@ -38,7 +38,7 @@ def test_each_waits_until_its_own_deadline_in_whichever_order_they_come() -> Non
     play(story)
 
 
-def test_who_is_answered_in_time_or_gives_up_keeps_no_other_from_its_deadline() -> None:
+def test_a_wait_that_ends_early_keeps_no_other_from_its_deadline() -> None:
     async def story(deadlines: Deadlines) -> None:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[str] = loop.create_future()

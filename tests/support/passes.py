@@ -28,7 +28,7 @@ class Passes:
 
     @property
     def most(self) -> int:
-        """The most units of work in one pass."""
+        """Maximum number of units of work in one pass."""
         return max(self.work.values())
 
     def __enter__(self) -> Passes:

@@ -162,7 +162,7 @@ async def test_a_command_delivered_again_is_answered_again_and_not_repeated() ->
     ("answer", "message"),
     [(object(), None), ({"said": 1}, None), ("x" * 2_000_000, "x" * MESSAGE_CHARS), ("half \ud83d", "half ?")],
 )
-async def test_whatever_a_handler_returns_leaves_a_result_that_can_be_sent(answer: Any, message: str | None) -> None:
+async def test_any_return_value_of_a_handler_leaves_a_result_that_can_be_sent(answer: Any, message: str | None) -> None:
     commands = Commands(lambda: None)
     commands.handle(lambda _: answer, ["say"])
     now = datetime.now(UTC)

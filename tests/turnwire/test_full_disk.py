@@ -60,7 +60,7 @@ async def numbers(gateway: Gateway) -> list[int]:
     return [event.payload["n"] for event in await log_of(gateway.url, "call")]
 
 
-async def test_events_posted_while_the_disk_is_full_are_stored_all_the_same(
+async def test_events_posted_while_the_disk_is_full_are_still_stored(
     gateway: Gateway, spool: Path, full_disk: FullDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Publisher(gateway.url, "call", spool=spool) as call:
@@ -120,7 +120,7 @@ async def test_answers_to_events_in_memory_alone_remove_none_from_the_spool(
     await call.close()
 
 
-async def test_what_a_full_disk_and_a_full_outbox_cannot_take_is_dropped_and_counted(
+async def test_events_beyond_a_full_disk_and_a_full_outbox_are_dropped_and_counted(
     relay: Relay, spool: Path, full_disk: FullDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
     relay.refusing = True

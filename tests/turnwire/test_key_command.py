@@ -60,7 +60,7 @@ def test_turnwire_key_with_a_mistake_prints_no_key(args: tuple[str, ...], said: 
     assert "tw_" not in failed.output
 
 
-def test_the_dashboard_link_has_the_token_behind_its_hash() -> None:
+def test_the_dashboard_link_has_the_token_after_its_hash() -> None:
     assert turnwire("dashboard").stdout == "http://127.0.0.1:3000/\n"
     linked = turnwire("dashboard", "--url", "wss://gw.example.com/voice/", TURNWIRE_TOKEN=TOKEN)
     assert linked.stdout == f"https://gw.example.com/voice/#token={TOKEN}\n"

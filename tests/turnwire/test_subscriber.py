@@ -75,7 +75,7 @@ async def test_subscribe_yields_each_event_once_across_broken_connections(gatewa
     assert relay.connections > 1
 
 
-async def test_subscribe_goes_on_when_the_gateway_comes_back(start_gateway: StartGateway) -> None:
+async def test_subscribe_continues_when_the_gateway_comes_back(start_gateway: StartGateway) -> None:
     first = await start_gateway(reconnect_after=0)
     async with Relay(first.port) as relay:
         async with Publisher(first.url, "call") as call:

@@ -50,7 +50,7 @@ SCRIPTED: Final = """
 """A gateway that says what a test says, instead of a WebSocket."""
 
 
-async def test_subscriptions_and_the_feed_share_one_socket_and_each_goes_on_after_a_break(
+async def test_subscriptions_and_the_feed_share_one_socket_and_each_continues_after_a_break(
     gateway: Gateway, relay: Relay, node: Node
 ) -> None:
     ids = ["a", "b", "c"]
@@ -87,7 +87,7 @@ async def test_a_subscription_that_is_refused_or_left_leaves_the_others_alone(ga
     assert await node.run("return new Set(frames.map(([number]) => number)).size;") == 1
 
 
-async def test_what_goes_wrong_with_one_subscription_is_mended_without_the_others(node: Node) -> None:
+async def test_a_fault_of_one_subscription_is_repaired_without_the_others(node: Node) -> None:
     code = """
         follow('whole'); follow('holed'); follow('late');
         await until(() => refsOf('late').length === 1);
@@ -187,7 +187,7 @@ async def test_a_refused_connection_ends_every_subscription_and_a_later_one_conn
     assert await node.run("return gateway.state;") == "live"
 
 
-async def test_a_loop_over_a_feed_that_has_failed_goes_on_where_the_feed_was(
+async def test_a_loop_over_a_feed_that_has_failed_continues_where_the_feed_was(
     start_gateway: StartGateway, node: Node, tmp_path: Path
 ) -> None:
     key, line = make_key("any", "admin")

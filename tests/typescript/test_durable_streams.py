@@ -79,7 +79,7 @@ async def test_the_gateway_passes_every_test_of_the_conformance_suite_that_appli
 
 
 @pytest.mark.parametrize("language", ["javascript", "python"])
-async def test_the_own_clients_of_the_protocol_write_and_follow_a_call(
+async def test_the_clients_of_durable_streams_write_and_follow_a_call(
     start_gateway: StartGateway, language: str
 ) -> None:
     gateway = await start_gateway(end_grace=0.2, long_poll_timeout=1)

@@ -30,7 +30,7 @@ async def test_every_event_comes_once_in_order_across_broken_connections(
     assert await node.run("return [following.lastSeq, following.session.endReason];") == [300, "hangup"]
 
 
-async def test_following_goes_on_after_a_seq_and_ends_when_it_is_closed(gateway: Gateway, node: Node) -> None:
+async def test_following_continues_after_a_seq_and_ends_when_it_is_closed(gateway: Gateway, node: Node) -> None:
     await gateway.create("call")
     await gateway.fill("call", 10)
     await node.run(FOLLOW, url=gateway.url, options={"afterSeq": 7})

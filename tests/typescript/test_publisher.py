@@ -325,9 +325,9 @@ async def test_a_session_gets_its_language_its_metadata_and_its_end(gateway: Gat
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        ("7", "the session id must be a text"),
+        ("7", "the session id must be a string"),
         ("'..'", "and not . or .., but is .."),
-        ("'\\ud83d'", "the session id must be a text of valid Unicode"),
+        ("'\\ud83d'", "the session id must be a string of valid Unicode"),
         ("'c', { metadata: { a: 10n } }", "metadata.a: a bigint is not JSON"),
     ],
 )
@@ -367,7 +367,7 @@ async def test_a_payload_that_cannot_be_stored_is_refused_at_once(node: Node, va
         await node.run(f"call = Publisher.start('http://127.0.0.1:1', 'c'); call.post('system', {{ a: {value} }});")
 
 
-async def test_what_json_can_say_arrives_as_it_was_sent(gateway: Gateway, node: Node) -> None:
+async def test_any_json_value_arrives_as_it_was_sent(gateway: Gateway, node: Node) -> None:
     payload = {"deep": [[{"x": None}], []], "n": [1e300, -0.5, 2**53 - 1, 1e21], "t": "a\u2028b\u0000c", "b": True}
     code = "await call.send('system', { ...payload, gone: undefined, at: new Date(0) }); await call.flush();"
     await node.run(OPEN + code, url=gateway.url, payload=payload)

@@ -58,7 +58,7 @@ async def test_a_call_can_be_written_read_and_ended_by_rest(gateway: Gateway, no
     }
 
 
-async def test_lists_go_on_over_pages_and_stop_at_their_limit(gateway: Gateway, node: Node) -> None:
+async def test_lists_continue_over_pages_and_stop_at_their_limit(gateway: Gateway, node: Node) -> None:
     for n in range(103):
         await gateway.create(f"call-{n}")
     code = """

@@ -13,11 +13,11 @@ from turnwire.publishing.call import check_metadata
 
 MAX_LEVELS = 16
 MAX_CHARS = 20_000
-"""The most characters of one text. A payload holds a few texts, and the gateway accepts 128 KiB per event."""
+"""Maximum number of characters in one text. A payload holds a few texts, and the gateway accepts 128 KiB per event."""
 MAX_ITEMS = 200
-"""The most items of one list or object."""
+"""Maximum number of items in one list or object."""
 BUDGET = 60_000
-"""The most bytes of all texts of one payload. Each value counts as a few bytes, too."""
+"""Maximum number of bytes in all texts of one payload. Each value counts as a few bytes, too."""
 
 
 def fields(**facts: Any) -> JsonObject:

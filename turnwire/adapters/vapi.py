@@ -125,7 +125,7 @@ class _Message:
             )
 
     def _results(self) -> None:
-        """Post the results of tools, from the conversation: no message of its own reports them."""
+        """Post the results of tools, from the conversation: no separate message reports them."""
         messages = field(self._message, "messages") or field(self._message, "artifact", "messages") or []
         for item in messages:
             if field(item, "role") in {"tool_call_result", "tool"}:

@@ -12,7 +12,9 @@ def conformance(
     client: Annotated[str, typer.Option(metavar="CMD", help="The client's program, with its first arguments.")],
     timeout: Annotated[float, typer.Option(min=1, help="The maximum number of seconds for each exercise.")] = 30.0,
 ) -> None:
-    """Play a gateway to a client that you have written, and say what it does wrong.
+    """Test a client that you have written.
+
+    The command plays a gateway to the client, and reports what the client does wrong.
 
     The client's program is run once for each exercise, with one of these lines of arguments:
 

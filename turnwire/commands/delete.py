@@ -1,4 +1,4 @@
-"""`turnwire delete`: erases a session."""
+"""`turnwire delete`: erase a session."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ def delete(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")],
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Even while a publisher is connected, which is cut off.")
+        bool,
+        typer.Option("--force", help="Erase it even while a publisher is connected, and disconnect the publisher."),
     ] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Erase a session with all its events, on every gateway, for good.
+    """Erase a session with all its events, for good.
 
     \b
     A call that has ended:
         turnwire delete call-17
-    One that goes on:
+    A call that is still live:
         turnwire delete call-17 --force
 
     Repeating this is safe, even if there is no such session. Afterwards, the id can be used again.
@@ -31,7 +32,7 @@ def delete(
     from turnwire.commands.console import run  # noqa: PLC0415 -- --help need not wait for it
 
     run(_delete(url, token, session, force))
-    typer.echo(f"Nothing is left of {session!r}.")
+    typer.echo(f"Session {session!r} is erased.")
 
 
 async def _delete(url: str, token: str | None, session: str, force: bool) -> None:

@@ -21,7 +21,9 @@ def key(
     ] = "",
     days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it expires.  [never]")] = None,
 ) -> None:
-    """Make an API key: print the key, this once, and the line for the gateway's key file.
+    """Make an API key.
+
+    The command prints the key, this once, and the line for the gateway's key file.
 
     \b
     For a bot whose calls are named call-…; the line goes into the file, the key to the bot:

@@ -61,7 +61,9 @@ def replay(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Stream recorded conversations through publishers, each event at its time.
+    """Stream recorded conversations to a gateway.
+
+    Each event is sent at its recorded time.
 
     \b
     Ten times as fast as recorded, fifty calls at a time:
@@ -102,7 +104,9 @@ def tail(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Follow one session as a transcript, until it ends, or all sessions, until Ctrl-C.
+    """Follow one session, or all sessions.
+
+    One session is shown as a transcript, until it ends; all sessions are shown as a table, until Ctrl-C.
 
     \b
     See who is on the line:
@@ -133,7 +137,9 @@ def verify(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Read logs and report whether they are whole: no event missing or doubled, and plausible times.
+    """Read logs and report whether they are whole.
+
+    In a whole log, no event is missing or doubled, and the times are plausible.
 
     \b
     One session:
@@ -154,7 +160,7 @@ def verify(
 
     if archived:
         if session is not None or every or expect is not None:
-            raise typer.BadParameter("--archived stands alone")
+            raise typer.BadParameter("--archived cannot be combined with a SESSION, --all or --expect")
         _verify_archived(url, token)
         return
     if (session is not None) + every > 1 or (session is None and not every and expect is None):
@@ -188,7 +194,9 @@ def resend(
     *,
     token: Token = None,
 ) -> None:
-    """Send the events left in the spools of calls that never came back, each to the gateway it was meant for.
+    """Send the events that killed bots left in their spools.
+
+    Each event goes to the gateway for which it was meant.
 
     \b
     Everything that the bots of this machine have left:

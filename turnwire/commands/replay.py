@@ -25,7 +25,7 @@ from turnwire.recording import Recording, RecordingError, read_recordings
 GIVE_UP_AFTER = 120.0
 """Seconds without a gateway after which a call is given up."""
 MOST_SHOWN = 10
-"""The most failed calls that are listed."""
+"""Maximum number of failed calls that are listed."""
 
 
 class ReplayOptions(Struct, frozen=True, kw_only=True):

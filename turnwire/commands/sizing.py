@@ -218,7 +218,7 @@ def assumptions(load: Load) -> Iterator[str]:
         f"{load.watchers}. There are that many calls for {load.hours:g} hours a day."
     )
     yield (
-        f"Cores are at most {FULL:.0%} busy, and as fast as the two slow virtual ones of docs/performance.md. Measure "
+        f"Cores are at most {FULL:.0%} busy, and as fast as the two slow virtual cores of docs/performance.md. Measure "
         "yours with `make bench`."
     )
     yield (

@@ -25,7 +25,7 @@ from turnwire.subscriber import Subscription, subscribe
 REFRESH = 0.2
 """Seconds between two updates of the table."""
 MOST_HELD = 1000
-"""The most sessions kept for the table. Those unchanged for longest leave first."""
+"""Maximum number of sessions kept for the table. Those unchanged for longest leave first."""
 _CLOCK = slice(11, 23)
 """The time of day in a wire time."""
 Line = tuple[Text, Text, Text]
@@ -64,7 +64,7 @@ async def _tail_session(url: str, session_id: str, after_seq: int, token: str | 
         subscription = subscribe(url, session_id, after_seq, until_ended=True, token=token, on_signal=interim.take)
         async with aclosing(aiter(subscription)) as events:
             async for event in events:
-                interim.settle(event)
+                interim.drop_replaced(event)
                 console.print(_layout(console, [event_line(event)]))
     console.print(_end_line(subscription))
 
@@ -81,7 +81,7 @@ class _Interim:
         self._lines[signal.key] = _line("", _side(signal.key) or signal.key, _said(signal.payload), _GREY, _INTERIM)
         self._draw()
 
-    def settle(self, event: Event) -> None:
+    def drop_replaced(self, event: Event) -> None:
         """Remove the interim transcripts of the side whose final one this event is."""
         replaced = [key for key in self._lines if event.type != "system" and _side(key) == _side(event.type)]
         for key in replaced:

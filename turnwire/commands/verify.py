@@ -29,8 +29,9 @@ class Findings(Struct):
     doubled: int = 0
     faults: list[str] = field(default_factory=list)
     backwards: int = 0
-    """The number of events with a time before that of the previous event. That is no fault, because clocks may go
-    back."""
+    """The number of events with a time before that of the previous event. This is not a fault, because clocks may go
+    back.
+    """
 
 
 class LogCheck:

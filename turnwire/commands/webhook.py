@@ -20,9 +20,9 @@ webhook = typer.Typer(
     help="""Tell other services about sessions, by signed HTTP requests.
 
     \b
-    Told of the end of each call:
+    To tell a service of the end of each call:
         turnwire webhook add https://example.com/turnwire
-    How they are doing:
+    To see the state of all webhooks:
         turnwire webhook list
     """,
 )
@@ -41,9 +41,9 @@ def add(
     """Add a webhook, and print its id and, this once, its secret.
 
     \b
-    Told of the end of each call:
+    To tell a service of the end of each call:
         turnwire webhook add https://example.com/turnwire
-    Told of failures as they happen:
+    To tell it of failures as they happen:
         turnwire webhook add https://example.com/alarm --events session.failed,error,tool.failed
     """
     wanted = [each.strip() for each in events.split(",") if each.strip()]
@@ -58,10 +58,10 @@ def add(
 
 @webhook.command("list")
 def list_(*, url: Url = DEFAULT_URL, token: Token = None) -> None:
-    """List the webhooks, and how they are doing.
+    """List the webhooks and their state.
 
     \b
-    One after the other:
+    All webhooks:
         turnwire webhook list
     """
     webhooks = _ask(url, token, "GET")["webhooks"]
@@ -73,7 +73,7 @@ def list_(*, url: Url = DEFAULT_URL, token: Token = None) -> None:
 
 @webhook.command("test")
 def try_(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) -> None:
-    """Send one test message. Exits with status 1 if the endpoint does not take it.
+    """Send one test message. Exits with status 1 if the endpoint does not accept it.
 
     \b
     After adding one:
@@ -83,8 +83,8 @@ def try_(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) ->
 
     trial = _ask(url, token, "POST", webhook_id, "test")
     if not trial["taken"]:
-        raise fail(f"the endpoint did not take the message: {trial['error']}")
-    typer.echo(f"The endpoint took the message in {trial['tookMs']} ms.")
+        raise fail(f"the endpoint did not accept the message: {trial['error']}")
+    typer.echo(f"The endpoint accepted the message in {trial['tookMs']} ms.")
 
 
 @webhook.command()
@@ -96,15 +96,17 @@ def replay(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Send again all that has happened since a time, and enable the webhook if it is disabled.
+    """Send everything since a time again.
+
+    The webhook is enabled if it is disabled.
 
     \b
     After an outage of the receiver:
         turnwire webhook replay wh_3f8a2c61b9d04e5f8a7b --since 2025-12-21T10:30:00Z
 
     Shows how far it has come, and exits with status 1 if the webhook is disabled meanwhile. The gateway does the work:
-    Ctrl-C ends the waiting alone. Messages keep their ids, by which the receiver knows what it has already. To skip
-    what is waiting, give the present time.
+    Ctrl-C ends the waiting alone. Messages keep their ids, by which the receiver recognizes messages that it has
+    already. To skip what is waiting, give the present time.
     """
     begun = _ask(url, token, "POST", webhook_id, "replay", body={"since": since})
     if wait:
@@ -149,7 +151,7 @@ def enable(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) 
 
 @webhook.command()
 def disable(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) -> None:
-    """Stop sending, until the webhook is enabled again.
+    """Stop sending until the webhook is enabled again.
 
     \b
     While its receiver moves:
@@ -160,10 +162,10 @@ def disable(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None)
 
 @webhook.command()
 def remove(webhook_id: Webhook, *, url: Url = DEFAULT_URL, token: Token = None) -> None:
-    """Remove a webhook for good. Repeating this is safe.
+    """Remove a webhook for good. It is safe to repeat this.
 
     \b
-    One of them:
+    By its id:
         turnwire webhook remove wh_3f8a2c61b9d04e5f8a7b
     """
     _ask(url, token, "DELETE", webhook_id)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 
 from turnwire.conformance.exercise import GOAWAY, LEAST_PAUSE, Exercise, opened
-from turnwire.conformance.line import Line, Message
+from turnwire.conformance.line import ClientSocket, Message
 from turnwire.conformance.publishing import Publishing
 from turnwire.protocol.errors import CloseCode
 
@@ -17,7 +17,7 @@ class Resume(Publishing):
     meaning = "connect again after a goaway, and send again what comes after lastEventId of `opened`"
     breaks_after = 7
 
-    async def break_off(self, line: Line) -> None:
+    async def break_off(self, line: ClientSocket) -> None:
         await line.send(GOAWAY)
         await line.close(CloseCode.RESTART)
 
@@ -26,7 +26,7 @@ class LostAcks(Resume):
     name = "publish: lost acks"
     meaning = "not be confused by events that are stored without an ack"
 
-    async def answer(self, line: Line, reply: Message) -> None:
+    async def answer(self, line: ClientSocket, reply: Message) -> None:
         if self.connections > 1 or len(self.log) <= 3:
             await super().answer(line, reply)
 
@@ -45,7 +45,7 @@ class Silent(Publishing):
     def opened(self) -> Message:
         return opened(self.log, ping_interval_ms=500)
 
-    async def break_off(self, line: Line) -> None:
+    async def break_off(self, line: ClientSocket) -> None:
         while self.connections == 1:
             await asyncio.sleep(_SILENT_SECONDS)
 
@@ -56,7 +56,7 @@ class TakenOver(Publishing):
     succeeds = False
     breaks_after = 5
 
-    async def break_off(self, line: Line) -> None:
+    async def break_off(self, line: ClientSocket) -> None:
         await line.close(CloseCode.SUPERSEDED)
 
     def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:
@@ -71,7 +71,7 @@ class _Closed(Publishing):
     breaks_after = 5
     code: ClassVar[CloseCode]
 
-    async def break_off(self, line: Line) -> None:
+    async def break_off(self, line: ClientSocket) -> None:
         await line.close(self.code)
 
 
@@ -92,7 +92,7 @@ class Paused(_Closed):
         self.closed_at = 0.0
         """When it closed the connection, on the loop's clock; 0 before."""
 
-    async def break_off(self, line: Line) -> None:
+    async def break_off(self, line: ClientSocket) -> None:
         self.closed_at = asyncio.get_running_loop().time()
         await super().break_off(line)
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
-from turnwire.conformance.line import Line, Message
+from turnwire.conformance.line import ClientSocket, Message
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.messages import Limits
 
@@ -14,7 +14,7 @@ SESSION = "conformance"
 COUNT = 20
 """The number of events in a session."""
 LEAST_PAUSE = 0.05
-"""The seconds that a client must at least wait where it must wait."""
+"""The minimum number of seconds of a pause that a client must make."""
 MIN_RECEIVE_BYTES = 802_816
 _TIME = "2025-12-21T10:30:00.000Z"
 
@@ -45,7 +45,7 @@ class Exercise(ABC):
         return [str(COUNT)] if self.program == "publish" else []
 
     @abstractmethod
-    async def play(self, line: Line) -> None:
+    async def play(self, line: ClientSocket) -> None:
         """Play one connection, up to its expected end."""
 
     def judge(self, status: int | None, lines: Sequence[str]) -> Iterator[str]:

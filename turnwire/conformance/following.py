@@ -17,7 +17,7 @@ from turnwire.conformance.exercise import (
     event,
     session,
 )
-from turnwire.conformance.line import Line, Message
+from turnwire.conformance.line import ClientSocket, Message
 from turnwire.protocol.errors import CloseCode, ErrorCode
 
 _SUBSCRIBED: Final[Message] = {"session": session(COUNT), "lastSeq": COUNT, "minReceiveBytes": MIN_RECEIVE_BYTES}
@@ -30,14 +30,14 @@ class Following(Exercise):
 
     program = "follow"
 
-    async def play(self, line: Line) -> None:
+    async def play(self, line: ClientSocket) -> None:
         while (message := await line.receive()) is not None:
             if message["type"] == "subscribe":
                 await self.subscribed(line, message)
             elif message["type"] == "ping":
                 await line.send({"type": "pong", "ref": message.get("ref")})
 
-    async def subscribed(self, line: Line, message: Message) -> None:
+    async def subscribed(self, line: ClientSocket, message: Message) -> None:
         ref, after_seq = message.get("ref"), message.get("afterSeq") or 0
         if message.get("sessionId") != SESSION or not isinstance(ref, str) or not isinstance(after_seq, int):
             self.faults.append(f"subscribes with {message}")
@@ -45,16 +45,16 @@ class Following(Exercise):
         await line.send({"type": "subscribed", "ref": ref, **_SUBSCRIBED})
         await self.deliver(line, ref, after_seq)
 
-    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+    async def deliver(self, line: ClientSocket, ref: str, after_seq: int) -> None:
         await self.send_events(line, ref, after_seq, COUNT)
         await self.finish(line, ref)
 
-    async def send_events(self, line: Line, ref: str, after_seq: int, until: int, **payload: Any) -> None:
+    async def send_events(self, line: ClientSocket, ref: str, after_seq: int, until: int, **payload: Any) -> None:
         events = [event(seq, **payload) for seq in range(after_seq + 1, until + 1)]
         if events:
             await line.send({"type": "events", "ref": ref, "sessionId": SESSION, "events": events})
 
-    async def finish(self, line: Line, ref: str) -> None:
+    async def finish(self, line: ClientSocket, ref: str) -> None:
         await line.send({"type": "caughtUp", "ref": ref, "seq": COUNT})
         await line.send({"type": "session", "ref": ref, "session": session(COUNT, "completed")})
 
@@ -74,7 +74,7 @@ class Unknown(Following):
     name = "follow: the future"
     meaning = "ignore messages and fields that it does not know"
 
-    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+    async def deliver(self, line: ClientSocket, ref: str, after_seq: int) -> None:
         await line.send({**UNKNOWN, "ref": ref})
         await super().deliver(line, ref, after_seq)
 
@@ -83,7 +83,7 @@ class LargeFrame(Following):
     name = "follow: a large frame"
     meaning = "receive frames of 256 KiB"
 
-    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+    async def deliver(self, line: ClientSocket, ref: str, after_seq: int) -> None:
         await self.send_events(line, ref, after_seq, after_seq + 1, text=LARGE)
         await self.send_events(line, ref, after_seq + 1, COUNT)
         await self.finish(line, ref)
@@ -93,7 +93,7 @@ class LargestFrame(Following):
     name = "follow: the largest frame"
     meaning = "receive frames of minReceiveBytes of `subscribed`"
 
-    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+    async def deliver(self, line: ClientSocket, ref: str, after_seq: int) -> None:
         await self.send_events(line, ref, after_seq, after_seq + 1, text=LARGEST)
         await self.send_events(line, ref, after_seq + 1, COUNT)
         await self.finish(line, ref)
@@ -103,7 +103,7 @@ class Values(Following):
     name = "follow: values"
     meaning = "read whatever JSON a payload may hold: integers of 64 bits, 60 levels, any character"
 
-    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+    async def deliver(self, line: ClientSocket, ref: str, after_seq: int) -> None:
         deep: Any = None
         for _ in range(_DEEP):
             deep = {"": deep}
@@ -122,12 +122,12 @@ class Pings(Following):
     name = "follow: pings"
     meaning = "answer the gateway's pings"
 
-    async def play(self, line: Line) -> None:
+    async def play(self, line: ClientSocket) -> None:
         await super().play(line)
         if line.answered_pings == 0:
             self.faults.append("does not answer pings")
 
-    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+    async def deliver(self, line: ClientSocket, ref: str, after_seq: int) -> None:
         await line.ping()
         await super().deliver(line, ref, after_seq)
 
@@ -136,14 +136,14 @@ class Broken(Following):
     name = "follow: a broken connection"
     meaning = "connect again after a connection that broke, and go on after the last seq"
 
-    async def deliver(self, line: Line, ref: str, after_seq: int) -> None:
+    async def deliver(self, line: ClientSocket, ref: str, after_seq: int) -> None:
         if self.connections > 1:
             await super().deliver(line, ref, after_seq)
         else:
             await self.send_events(line, ref, after_seq, 7)
             await self.leave(line)
 
-    async def leave(self, line: Line) -> None:
+    async def leave(self, line: ClientSocket) -> None:
         line.abort()
 
 
@@ -151,7 +151,7 @@ class Restart(Broken):
     name = "follow: a restart"
     meaning = "connect again after a goaway, and go on after the last seq"
 
-    async def leave(self, line: Line) -> None:
+    async def leave(self, line: ClientSocket) -> None:
         await line.send(GOAWAY)
         await line.close(CloseCode.RESTART)
 
@@ -161,7 +161,7 @@ class Missing(Following):
     meaning = "end with an error when its subscription gets the error `not_found`"
     succeeds = False
 
-    async def subscribed(self, line: Line, message: Message) -> None:
+    async def subscribed(self, line: ClientSocket, message: Message) -> None:
         facts = {"code": ErrorCode.NOT_FOUND, "message": f"Session {SESSION} not found", "retryable": False}
         await line.send({"type": "error", "ref": message.get("ref"), **facts})
 

@@ -15,7 +15,7 @@ from turnwire.protocol.errors import CloseCode
 Message = dict[str, Any]
 
 
-class Line:
+class ClientSocket:
     """A WebSocket with JSON, or with MessagePack if the client asked for it. Its mistakes are added to `faults`."""
 
     def __init__(

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import ClassVar, Final
 
 from turnwire.conformance.exercise import COUNT, LARGE, LEAST_PAUSE, UNKNOWN, Exercise, opened, session
-from turnwire.conformance.line import Line, Message
+from turnwire.conformance.line import ClientSocket, Message
 from turnwire.protocol.errors import CloseCode, ErrorCode
 
 _IDLE_SECONDS: Final = 0.2
@@ -33,7 +33,7 @@ class Publishing(Exercise):
     def opened(self) -> Message:
         return opened(self.log, sessionId=self.session_id)
 
-    async def play(self, line: Line) -> None:
+    async def play(self, line: ClientSocket) -> None:
         await line.send(self.opened())
         while not self.completed and (message := await line.receive()) is not None:
             if message["type"] == "append":
@@ -44,7 +44,7 @@ class Publishing(Exercise):
             elif message["type"] == "ping":
                 await line.send({"type": "pong", "ref": message.get("ref")})
 
-    async def appended(self, line: Line, events: list[Message]) -> bool:
+    async def appended(self, line: ClientSocket, events: list[Message]) -> bool:
         """Store and ack events. Return whether the connection has been broken."""
         for each in events:
             if self.connections == 1 and len(self.log) == self.breaks_after:
@@ -53,10 +53,10 @@ class Publishing(Exercise):
             await self.answer(line, self.stored(each))
         return False
 
-    async def answer(self, line: Line, reply: Message) -> None:
+    async def answer(self, line: ClientSocket, reply: Message) -> None:
         await line.send(reply)
 
-    async def break_off(self, line: Line) -> None:
+    async def break_off(self, line: ClientSocket) -> None:
         line.abort()
 
     def stored(self, given: Message) -> Message:
@@ -78,7 +78,7 @@ class Publishing(Exercise):
         if given.get("type") != "user_speech" or given.get("payload") != {"n": int(event_id[1:])}:
             self.faults.append(f"sends {event_id} with another type or payload than it was asked to")
 
-    async def end(self, line: Line) -> None:
+    async def end(self, line: ClientSocket) -> None:
         if self.log != self.expected:
             self.faults.append(f"ends the session with {len(self.log)} of {len(self.expected)} events stored")
         self.completed = True
@@ -112,7 +112,7 @@ class Unknown(Publishing):
     name = "publish: the future"
     meaning = "ignore messages and fields that it does not know"
 
-    async def play(self, line: Line) -> None:
+    async def play(self, line: ClientSocket) -> None:
         await line.send(UNKNOWN)
         await super().play(line)
 
@@ -136,12 +136,12 @@ class _Gathering(Publishing):
     def __init__(self) -> None:
         super().__init__()
         self.most = 0
-        """The most events that have been unanswered at a time."""
+        """Maximum number of events that have been unanswered at a time."""
 
     def opened(self) -> Message:
         return opened(self.log, self.window)
 
-    async def play(self, line: Line) -> None:
+    async def play(self, line: ClientSocket) -> None:
         await line.send(self.opened())
         waiting: list[Message] = []
         reading: asyncio.Task[Message | None] | None = None
@@ -162,7 +162,7 @@ class _Gathering(Publishing):
                 await self.answer_all(line, waiting)
                 await self.end(line)
 
-    async def answer_all(self, line: Line, waiting: Sequence[Message]) -> None:
+    async def answer_all(self, line: ClientSocket, waiting: Sequence[Message]) -> None:
         for each in waiting:
             await line.send(self.stored(each))
 
@@ -183,7 +183,7 @@ class Together(_Gathering):
     meaning = "read every ack of a message: there may be many"
     window = 256
 
-    async def answer_all(self, line: Line, waiting: Sequence[Message]) -> None:
+    async def answer_all(self, line: ClientSocket, waiting: Sequence[Message]) -> None:
         acks = [ack for each in waiting for ack in self.stored(each)["acks"]]
         if acks:
             await line.send({"type": "ack", "acks": acks})
@@ -193,7 +193,7 @@ class Pings(Publishing):
     name = "publish: pings"
     meaning = "answer the gateway's pings"
 
-    async def play(self, line: Line) -> None:
+    async def play(self, line: ClientSocket) -> None:
         await line.ping()
         await super().play(line)
         if line.answered_pings == 0:

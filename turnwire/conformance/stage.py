@@ -13,7 +13,7 @@ from msgspec import Struct
 from turnwire.conformance.breaks import BREAKS
 from turnwire.conformance.exercise import Exercise, session
 from turnwire.conformance.following import FOLLOWING
-from turnwire.conformance.line import Line
+from turnwire.conformance.line import ClientSocket
 from turnwire.conformance.publishing import PUBLISHING
 from turnwire.protocol.codec import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from turnwire.protocol.errors import ErrorCode
@@ -104,7 +104,7 @@ def _app(exercise: Exercise) -> web.Application:
         await socket.prepare(request)
         exercise.connections += 1
         with suppress(ConnectionError):  # the client may leave at any moment
-            await exercise.play(Line(socket, request.transport, exercise.faults))
+            await exercise.play(ClientSocket(socket, request.transport, exercise.faults))
         return socket
 
     async def read(request: web.Request) -> web.StreamResponse:

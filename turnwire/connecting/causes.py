@@ -54,7 +54,7 @@ def what_broke(error: BaseException) -> str:
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer, as a port for https:// does to http://"
     if isinstance(error, aiohttp.ClientPayloadError):
-        return "its answer broke off"
+        return "its answer was cut off"
     inner = getattr(error, "os_error", None) or error
     if isinstance(inner, ssl.SSLError):  # its errno comes from OpenSSL, not from the system
         return f"TLS failed: {_reason(inner)}"

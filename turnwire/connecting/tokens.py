@@ -1,4 +1,4 @@
-"""The token of a client: a text, or a function that returns a fresh one."""
+"""The token of a client: a string, or a function that returns a fresh one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function, plain or async, that returns one. The function is called for every connection."""
 
 TIMEOUT = 10.0
-"""The most seconds that an async token function may take."""
+"""Maximum number of seconds that an async token function may take."""
 
 
 class TokenSource:
@@ -56,7 +56,7 @@ class TokenSource:
 def _check(token: object) -> str:
     """Return the token, or raise ValueError without quoting it: it is a secret."""
     if not isinstance(token, str):
-        raise ValueError(f"a token must be a text, not a {type(token).__name__}")
+        raise ValueError(f"a token must be a string, not {type(token).__name__}")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ValueError("a token must consist of visible ASCII characters, without spaces and line breaks")
     return token

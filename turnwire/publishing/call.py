@@ -56,7 +56,7 @@ def check_text(text: object, what: str, most: int | None = None) -> None:
     """Raise ValueError, naming `what`, for a value that is not text, and for text that is empty, too long or not valid
     Unicode."""
     if not isinstance(text, str):
-        raise ValueError(f"the {what} must be a text, not a {type(text).__name__}")
+        raise ValueError(f"the {what} must be a string, not {type(text).__name__}")
     if most is not None and not 1 <= len(text) <= most:
         raise ValueError(f"the {what} must have 1 to {most} characters, not {len(text)}")
     if not text:
@@ -64,13 +64,13 @@ def check_text(text: object, what: str, most: int | None = None) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"the {what} must be valid Unicode, without halves of surrogate pairs") from None
+        raise ValueError(f"the {what} must be valid Unicode, without lone surrogates") from None
 
 
 def check_metadata(metadata: object) -> None:
-    """Raise ValueError, naming the value, for metadata that are no object of JSON."""
+    """Raise ValueError, naming the value, for metadata that is not a JSON object."""
     if type(metadata) is not dict:
-        raise ValueError(f"metadata must be a dict, not a {type(metadata).__name__}")
+        raise ValueError(f"metadata must be a dict, not {type(metadata).__name__}")
     fault = object_fault(metadata, Limits().depth)
     if fault is not None:
         raise ValueError(f"metadata{fault}")

@@ -22,13 +22,13 @@ from turnwire.publishing.call import check_text
 log = logging.getLogger("turnwire")
 
 CommandHandler = Callable[[CommandPush], Awaitable[str | None] | str | None]
-"""A function that carries out a command. A text that it returns goes with the result; anything else does not.
+"""A function that carries out a command. A string that it returns is sent with the result; anything else is not.
 
 Raising CommandRefused refuses the command. Any other error means that it failed.
 """
 MAX_COMMAND = 256
 _REMEMBERED = 1000
-"""The most commands whose ids and results are kept. A command is delivered for a minute at most."""
+"""Maximum number of commands whose ids and results are kept. A command is delivered for a minute at most."""
 
 
 class _Known(Struct):

@@ -58,8 +58,9 @@ class EventLimits(Struct, frozen=True):
 
 
 MAX_NACKS = 1000
-"""The most refused events that are kept; the oldest are dropped first, so that a bot whose events are all refused does
-not grow."""
+"""Maximum number of refused events that are kept; the oldest are dropped first, so that a bot whose events are all
+refused does not grow.
+"""
 UNTOLD = EventLimits(Limits().event_bytes, Limits().depth)
 """The limits until the gateway states its own: the protocol's defaults."""
 
@@ -219,7 +220,7 @@ class Delivery:
         else:
             raise refusal(f"the gateway reports an error: {error.message}", error.code)
 
-    def settle(self, session: Session, stored: Mapping[str, Event], now: float) -> None:
+    def end(self, session: Session, stored: Mapping[str, Event], now: float) -> None:
         """Note that the session has ended, with the events `stored` of the outbox in its log. The rest stays queued."""
         self.session, self.ended = session, True
         for entry in self.outbox.take_out(stored):

@@ -46,14 +46,14 @@ class EventEncoder:
         if event_id is None:
             event_id = str(uuid.uuid4())
         elif not _is_text(event_id):
-            raise InvalidEvent(f"the id of an event must be a non-empty text, not {event_id!r}")
+            raise InvalidEvent(f"the id of an event must be a non-empty string, not {event_id!r}")
         event = _EventOut(event_id, type, payload, self._stamp(timestamp))
         return Entry(event_id, self._encoded(event, payload, limits))
 
     def signal(self, key: str, payload: JsonObject, limits: EventLimits) -> bytes:
         """Return the encoded payload of a signal, so that later changes of the payload have no effect."""
         if not _is_text(key) or len(key) > MAX_KEY:
-            raise InvalidEvent(f"the key of a signal must be a text of 1 to {MAX_KEY} characters")
+            raise InvalidEvent(f"the key of a signal must be a string of 1 to {MAX_KEY} characters")
         self._encoded(Signal(key, payload), payload, limits)
         return self._codec.encode_value(payload)
 
@@ -63,7 +63,7 @@ class EventEncoder:
             self._last_stamp = max(self._last_stamp, datetime.now(UTC))
             return format_time(self._last_stamp)
         if not isinstance(timestamp, datetime | str):
-            raise InvalidEvent(f"a timestamp must be a datetime or an ISO-8601 text, not {timestamp!r}")
+            raise InvalidEvent(f"a timestamp must be a datetime or an ISO-8601 string, not {timestamp!r}")
         try:
             moment = parse_time(timestamp) if isinstance(timestamp, str) else timestamp
             if moment.tzinfo is None:
@@ -74,7 +74,7 @@ class EventEncoder:
 
     def _encoded(self, message: Shape, payload: JsonObject, limits: EventLimits) -> bytes:
         if type(payload) is not dict:
-            raise InvalidEvent(f"the payload must be a dict, not a {type(payload).__name__}")
+            raise InvalidEvent(f"the payload must be a dict, not {type(payload).__name__}")
         fault = object_fault(payload, limits.depth)
         if fault is not None:
             raise InvalidEvent(f"payload{fault}")

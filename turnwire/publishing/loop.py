@@ -26,7 +26,7 @@ log = logging.getLogger("turnwire")
 OPENED_TIMEOUT = 40.0
 """Seconds to wait for `opened`; longer than the gateway waits for its storage."""
 ANSWER_TIMEOUT = 60.0
-"""Seconds without an answer that is due, after which the connection is reopened; also longer than the gateway waits."""
+"""Seconds that an answer may be overdue before the connection is reopened; also longer than the gateway waits."""
 LAST_WORD = 1.0
 """Seconds to wait for a close code after sending has failed."""
 STEADY = 5.0
@@ -185,7 +185,7 @@ class PublisherLoop:
                 stored = {e.event_id: e async for e in client.export(self._call.session_id) if e.event_id in wanted}
         except Unreachable as error:
             raise Lost(str(error)) from None
-        self._delivery.settle(session, stored, _now())
+        self._delivery.end(session, stored, _now())
         late = len(self._delivery.outbox)
         message = f"session {self._call.session_id!r} ended at {session.ended_at} and takes no new events"
         if late:

@@ -9,7 +9,7 @@ from itertools import chain
 from msgspec import Struct
 
 FRAME_OVERHEAD = 64
-"""The most bytes of an append frame around its events. Each event adds one more."""
+"""Maximum number of bytes of an append frame around its events. Each event adds one more."""
 
 
 class Entry(Struct):
@@ -89,7 +89,7 @@ class Outbox:
     def next_frame(self, *, max_in_flight: int, max_events: int, max_bytes: int, now: float) -> list[Entry]:
         """Return the events to send next in one frame, and count them as in flight. Empty if none may be sent.
 
-        A single event over `max_bytes` gets a frame of its own: the gateway decides about it.
+        A single event over `max_bytes` gets a separate frame: the gateway decides about it.
         """
         frame: list[Entry] = []
         room = min(max_in_flight - len(self._flying), max_events)

@@ -125,7 +125,7 @@ class SpoolFile:
 
     @property
     def is_wasteful(self) -> bool:
-        """Whether so many of its bytes are useless that it should be replaced."""
+        """Whether enough of its bytes are useless that it should be replaced."""
         return self._end - self.live > max(self._rewrite_slack, REWRITE_SHARE * self.live)
 
     def replace(self, events: Iterable[bytes]) -> None:

@@ -20,7 +20,7 @@ from turnwire.publishing.spool_records import SpoolOwner, recover
 log = logging.getLogger("turnwire")
 
 MAX_SPOOL = 256 * 1024 * 1024
-"""The most bytes of events that may wait in one file. They are in memory too."""
+"""Maximum number of bytes of events that may wait in one file. They are in memory too."""
 
 
 class SpooledOutbox(Outbox):

@@ -26,7 +26,7 @@ class SessionFilter(TypedDict, total=False):
     max_duration_ms: int | None
     has_errors: bool | None
     tools_failed: int | None
-    """The fewest failed tool calls."""
+    """Minimum number of failed tool calls."""
     min_response_p95_ms: int | None
     min_interruptions: int | None
     q: str | None

@@ -148,7 +148,7 @@ export class Publisher {
     return this.#delivery.session;
   }
 
-  /** Return the queued events without an answer, in order, to be kept elsewhere if the publisher cannot go on. */
+  /** Return the queued events without an answer, in order, to be kept elsewhere if the publisher cannot continue. */
   unanswered(): EventIn[] {
     return this.#delivery.outbox.entries.map((entry) => JSON.parse(entry.text));
   }
@@ -182,7 +182,7 @@ export class Publisher {
 
   /**
    * Call `handler` for supervisors' commands: the named ones, or by default `whisper`, `say` and `end`. It gets each
-   * command once. A text that it returns goes with the answer. CommandRefused refuses; any other error fails.
+   * command once. A string that it returns is sent with the answer. CommandRefused refuses; any other error fails.
    */
   onCommand(handler: CommandHandler, ...commands: string[]): void {
     this.#delivery.commands.handle(handler, commands);

@@ -7,7 +7,7 @@ from typing import Final
 import aiohttp
 
 MAX_BYTES: Final = 64 * 1024
-"""The most bytes of a key set."""
+"""Maximum number of bytes in a key set."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 

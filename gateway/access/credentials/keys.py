@@ -55,14 +55,18 @@ class ApiKeys:
         return self._unexpired(found[0])
 
     def current(self, principal: Principal) -> Principal:
-        """Return the key as the file has it now, maybe with other rights or expired. Raises Refusal (401) if gone."""
+        """Return the key as the file has it now: its rights may have changed, and it may have expired. Raises Refusal
+        (401) if gone.
+        """
         for key in self._keys.get(principal.id.removeprefix("key:"), []):
             if key.fingerprint == principal.fingerprint:
                 return key
         raise unauthenticated("key_gone", "this API key is no longer valid")
 
     def has(self, key_id: str) -> bool:
-        """Return whether there is a key with this id. The tokens that a key has minted are valid only as long."""
+        """Return whether there is a key with this id. The tokens that a key has minted are valid only as long as the
+        key exists.
+        """
         return key_id in self._keys
 
     def refresh(self, *, force: bool = False) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from turnwire.gateway.access.credentials.secret import Secret
+from turnwire.gateway.access.credentials.secret import JwtSecret
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import forbidden
 from turnwire.protocol.errors import InvalidMessage
@@ -45,7 +45,7 @@ class Minting:
     """Mints tokens signed with the gateway's own secret."""
 
     def __init__(
-        self, secret: Secret | None, issuer: str | None, audience: str | None, clock: Callable[[], float]
+        self, secret: JwtSecret | None, issuer: str | None, audience: str | None, clock: Callable[[], float]
     ) -> None:
         """`clock` returns seconds since 1970. Without `secret`, no token is minted; a JWKS does not replace it."""
         self._secret = secret

@@ -18,7 +18,7 @@ class SecretError(Exception):
     """A secret that cannot be used. The text is for people and does not repeat the secret."""
 
 
-class Secret(Struct, frozen=True):
+class JwtSecret(Struct, frozen=True):
     """A secret of at least 32 bytes. Its repr does not show them."""
 
     value: bytes
@@ -27,7 +27,7 @@ class Secret(Struct, frozen=True):
         return "Secret(…)"
 
 
-def read_secret(path: Path) -> Secret:
+def read_secret(path: Path) -> JwtSecret:
     """Return the bytes of the file without a final newline. Raises SecretError."""
     from jwt import InvalidKeyError  # noqa: PLC0415 -- takes 40 ms; most gateways have no secret
     from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 -- the same
@@ -50,4 +50,4 @@ def read_secret(path: Path) -> Secret:
         raise SecretError(f"{path} must hold a random secret; it holds a key of another kind") from None
     if mode & (stat.S_IWGRP | stat.S_IWOTH | stat.S_IROTH):
         _log.warning("%s may be read or written by others; run: chmod 600 %s", path, path)
-    return Secret(value)
+    return JwtSecret(value)

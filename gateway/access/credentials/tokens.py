@@ -15,7 +15,7 @@ import msgspec
 from jwt import PyJWK
 
 from turnwire.gateway.access.credentials.jwks import JwksError, KeySource
-from turnwire.gateway.access.credentials.secret import Secret
+from turnwire.gateway.access.credentials.secret import JwtSecret
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import Refusal, cannot_judge, unauthenticated
 from turnwire.protocol.rights import MAX_PATTERNS, known_scopes
@@ -66,7 +66,7 @@ class Tokens:
     """Verifies tokens. Only the source's `find` may wait, for a key set."""
 
     def __init__(
-        self, secret: Secret | None, source: KeySource | None, issuer: str | None, audience: str | None
+        self, secret: JwtSecret | None, source: KeySource | None, issuer: str | None, audience: str | None
     ) -> None:
         self._secret = None if secret is None else PyJWK(_as_jwk(secret), "HS256")
         self._source = source
@@ -175,10 +175,10 @@ def _malformed() -> Refusal:
 
 def _wrong_claims() -> Refusal:
     """Return the refusal of a token whose signature is right: its issuer must learn what to change."""
-    text = f"sub must have 1 to {_MAX_SUB_CHARS} characters, scope be a text with spaces between the scopes"
-    text += f", sessions a list of at most {MAX_PATTERNS} texts, exp and iat seconds since 1970, and jti a text"
-    return unauthenticated("token_claims", f"the token's claims are not right: {text}")
+    text = f"sub must have 1 to {_MAX_SUB_CHARS} characters, scope must be a string of scopes separated by spaces"
+    text += f", sessions a list of at most {MAX_PATTERNS} strings, exp and iat seconds since 1970, and jti a string"
+    return unauthenticated("token_claims", f"the token's claims are invalid: {text}")
 
 
-def _as_jwk(secret: Secret) -> dict[str, Any]:
+def _as_jwk(secret: JwtSecret) -> dict[str, Any]:
     return {"kty": "oct", "k": jwt.utils.base64url_encode(secret.value).decode()}

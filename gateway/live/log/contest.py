@@ -1,4 +1,4 @@
-"""Contests with other gateways for the next position of a log: whoever loses again and again is let in.
+"""Contests with other gateways for the next position of a log: a gateway that loses again and again gets its turn.
 
 Any gateway may store an event at the next position, and the first one gets it. A gateway that stores events all the
 time wins every race against one that first has to read what the other has stored, above all if commits are slow. So
@@ -47,7 +47,7 @@ class Contest:
         self._losses += 1
         if self._losses % _MARK_EACH or not self._context.shared_database:
             return
-        with suppress(StorageUnavailable, RefusedSession):  # only a hint: the race goes on without it
+        with suppress(StorageUnavailable, RefusedSession):  # only a hint: the race continues without it
             await self._context.store.sessions.contest(self._state.record)
             self._state.contest()
             self._context.observer.contested(self._state)

@@ -56,7 +56,7 @@ class KnownLog:
 
     @property
     def whole(self) -> bool:
-        """Whether all of the tail is known. While a commit goes on, the times of its last events may be missing."""
+        """Whether all of the tail is known. During a commit, the times of its last events may be missing."""
         return self.ledger is not None and self.ledger.tail_length == len(self._times)
 
     def tail(self) -> LogTail:

@@ -24,7 +24,7 @@ _INVISIBLE_SECONDS = 0.01
 
 
 async def load_ledger(store: Store, state: SessionState) -> Ledger:
-    """Return the session's ledger, read from the log if need be: full pages as digests, the rest event by event."""
+    """Return the session's ledger, read from the log if necessary: full pages as digests, the rest event by event."""
     if state.log.ledger is not None:
         return state.log.ledger
     session_id, head, life = state.session_id, state.record.last_seq, state.record.life
@@ -83,7 +83,7 @@ async def commit(
     """Write the ledger's pending events to the log; `weight` is their size in bytes.
 
     If a newer publisher has stored events meanwhile, drop the remaining pending events; `Durable.record` then has the
-    newer epoch. With `behind_head`, drop them whoever has stored events. `lost` is called each time that another
+    newer epoch. With `behind_head`, drop them if anybody has stored events. `lost` is called each time that another
     gateway has taken the next position first. Raises LogRolledBack if the head is no longer in the log.
     """
     durable = Durable()
@@ -106,7 +106,7 @@ async def commit(
         state.log.as_of = appended.as_of
         stored = appended.stored
         if stored == len(pending):
-            ledger.settle()
+            ledger.learn_pending()
             durable.events += pending
             break
         _note_stored(ledger, durable, pending[:stored])
@@ -149,7 +149,7 @@ async def _read_taken(
     """
     session_id, life, head = state.session_id, state.record.life, _head(state, durable)
     before = store.events.troubles
-    width = min(READ_WINDOW, 1 + len(durable.foreign))  # whoever was that far behind is so again
+    width = min(READ_WINDOW, 1 + len(durable.foreign))  # a gateway that was that far behind will be so again
     while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head, life, width))):
         if store.events.troubles != state.log.as_of or not await _is_taken(store, state, ledger.head + 1):
             return False

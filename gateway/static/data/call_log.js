@@ -33,7 +33,7 @@ export class CallLog extends Observable {
     this.#following?.close();
   }
 
-  /** The last seq that the gateway has told of. */
+  /** The last seq that the gateway has reported. */
   get head() {
     return Math.max(this.lastSeq, this.#following?.head ?? 0);
   }

@@ -1,4 +1,4 @@
-// Commands to the bot of a call. What becomes of them stands in the call's log.
+// Commands to the bot of a call. Their outcomes are in the call's log.
 import { credential } from "./credential.js";
 import { askFigures, sessionPath } from "./rest.js";
 

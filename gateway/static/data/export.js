@@ -53,7 +53,7 @@ function cell(value) {
   return /^[\d.eE+-]+$|^true$|^false$/.test(json) ? json : quoted(harmlessJson(json));
 }
 
-/** A CSV cell, quoted as in RFC 4180 if need be. */
+/** A CSV cell, quoted as in RFC 4180 if necessary. */
 function quoted(text) {
   return /[",;|\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -6,7 +6,7 @@ import { field, isRecord, textOf } from "./values.js";
 export const FILTER_KEYS = "q status language from to endReason bot without errors slower order".split(" ");
 const LIVE = ["live", "initiated", "active"];
 
-/** When a day begins, or the day so many days later. `2026-11-28` is a day in the viewer's zone, `2026-11-28Z` one in UTC. */
+/** When a day begins, or the day this many days later. `2026-11-28` is a day in the viewer's zone, `2026-11-28Z` one in UTC. */
 const dayStart = (day, days = 0) => {
   const [year, month, date] = day.replace("Z", "").split("-").map(Number);
   return day.endsWith("Z") ? Date.UTC(year, month - 1, date + days) : new Date(year, month - 1, date + days).getTime();

@@ -75,7 +75,7 @@ export class LiveCalls extends Observable {
 
   // Who speaks
 
-  /** For each call about to count as stalled or silent, ask whether its bot has reported to speak. One call at a time. */
+  /** For each call about to count as stalled or silent, ask whether its bot has reported that it speaks. One call at a time. */
   async askWhoSpeaks(now) {
     if (this.#asking) return;
     this.#asking = true;

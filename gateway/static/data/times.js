@@ -7,7 +7,7 @@ const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" 
 const YEAR = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** The time of day at so many milliseconds since 1970. */
+/** The time of day at a moment in milliseconds since 1970. */
 export const clock = (ms) => CLOCK.format(new Date(ms));
 
 const two = (number) => String(number).padStart(2, "0");

@@ -14,7 +14,7 @@ export function numberOf(value) {
   return typeof value === "number" ? value : null;
 }
 
-/** The value if it is a text that is not blank, or null. */
+/** The value if it is a string that is not blank, or null. */
 export const wordOf = (value) => (typeof value === "string" && value.trim() ? value : null);
 
 /** Any value as text: a string unchanged, anything else as JSON with its numbers as they were sent. */

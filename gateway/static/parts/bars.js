@@ -15,7 +15,7 @@ const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric",
 const percent = (value) => `${Math.round(value * 10) / 10} %`;
 const failedPercent = ({ calls, failed }) => (calls > 0 ? (100 * failed) / calls : null);
 
-/** The share of calls that failed, as text. Few of many are not none. */
+/** The share of calls that failed, as text. A small share is never shown as none. */
 export function share(group) {
   if (group.calls === 0) return "–";
   const failed = failedPercent(group);

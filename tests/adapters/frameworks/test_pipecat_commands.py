@@ -26,7 +26,7 @@ def watched(bot: Bot) -> Recorder:
     return recorder
 
 
-async def test_what_is_to_be_said_is_done_when_it_has_been_said() -> None:
+async def test_say_is_done_once_the_text_has_been_said() -> None:
     bot = Bot([])
     told = watched(bot)
     async with bot:

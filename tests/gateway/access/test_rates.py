@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.credentials import Clock
-from turnwire.gateway.access.buckets import Bucket, Buckets, Counts
+from turnwire.gateway.access.buckets import Bucket, Buckets, ClientCounts
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.rates import Rates, rate_headers
 from turnwire.gateway.access.refusals import Refusal
@@ -75,7 +75,7 @@ def test_a_rate_that_is_off_allows_everything_and_tracks_no_client() -> None:
 
 
 def test_a_count_has_a_limit_and_leaves_no_entry_at_zero() -> None:
-    counts = Counts(2)
+    counts = ClientCounts(2)
     assert [counts.enter("a") for _ in range(3)] == [True, True, False]
     assert counts.enter("b")
     counts.leave("a")
@@ -84,7 +84,7 @@ def test_a_count_has_a_limit_and_leaves_no_entry_at_zero() -> None:
         counts.leave("a")
     counts.leave("b")
     assert (counts.of("a"), counts.of("b"), counts._counts) == (0, 0, {})
-    assert all(Counts(0).enter("a") for _ in range(10))
+    assert all(ClientCounts(0).enter("a") for _ in range(10))
 
 
 def test_ratelimit_headers_give_the_policy_and_the_remainder() -> None:

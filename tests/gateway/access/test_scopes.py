@@ -164,7 +164,7 @@ async def test_every_route_refuses_a_credential_without_any_scope(guarded: Gatew
     assert checked > 10
 
 
-async def test_without_a_place_who_may_not_is_told_so_and_all_others_to_come_back(
+async def test_beyond_the_connection_limit_a_forbidden_request_gets_403_and_any_other_503(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     """Also on a path that does not exist: the answer tells no more than the credential does."""

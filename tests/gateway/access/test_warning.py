@@ -36,7 +36,7 @@ class Unguarded:
         self.mode = Mode(required=False, warning=warning)
 
 
-async def test_it_is_logged_at_the_start_and_every_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_warning_is_logged_at_the_start_and_every_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
     pauses = Pauses()
     watch = RightsWatch(cast("Access", Unguarded("anyone may")), OpenConnections())
     await watch.start(cast("Periodic", pauses))
@@ -53,14 +53,14 @@ async def test_a_gateway_that_is_guarded_or_reached_from_here_alone_has_nothing_
     assert (caplog.records, pauses.work) == ([], {})
 
 
-def test_the_page_begins_with_it_as_text() -> None:
+def test_the_dashboard_begins_with_the_warning_as_text() -> None:
     page = load_assets()["index.html"].body
     shown = with_warning(page, "TURNWIRE_AUTH=none on <b>&")
     assert b'<p class="notice" role="alert">TURNWIRE_AUTH=none on &lt;b&gt;&amp;</p>\n<div id="app">' in shown
     assert shown.replace(b'<p class="notice" role="alert">TURNWIRE_AUTH=none on &lt;b&gt;&amp;</p>\n', b"") == page
 
 
-async def test_the_page_of_any_other_gateway_does_not(start_gateway: StartGateway) -> None:
+async def test_the_dashboard_of_a_protected_gateway_has_no_warning(start_gateway: StartGateway) -> None:
     gateway = await start_gateway()
     async with gateway.request("GET", "/") as response:
         assert 'role="alert"' not in await response.text()

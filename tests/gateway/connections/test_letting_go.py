@@ -1,4 +1,4 @@
-"""What is closed or evicted is freed at once: the garbage collector comes rarely, to hold nobody up."""
+"""Closed connections and evicted sessions are freed at once, because the garbage collector runs rarely."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ async def test_short_turns_share_a_pass() -> None:
     assert 4 <= passes.most <= 6
 
 
-async def test_everybody_gets_a_turn_before_anybody_gets_the_next() -> None:
+async def test_every_client_gets_a_turn_before_any_client_gets_a_second() -> None:
     turns, order = Turns(), list[int]()
 
     async def take(number: int) -> None:
@@ -49,7 +49,7 @@ async def test_everybody_gets_a_turn_before_anybody_gets_the_next() -> None:
     assert order == [0, 1, 2, 3] * 3
 
 
-async def test_one_who_is_gone_keeps_nobody_waiting() -> None:
+async def test_a_client_that_is_gone_keeps_no_other_waiting() -> None:
     turns = Turns()
     gone, waits = (asyncio.create_task(turns.next(SLICE_SECONDS)) for _ in range(2))
     await asyncio.sleep(0)
@@ -117,7 +117,7 @@ async def test_the_request_of_a_client_does_not_wait_for_a_thousand_of_another()
     assert order.index("one") < 10
 
 
-async def test_places_go_to_the_clients_in_turn_and_one_who_leaves_keeps_none() -> None:
+async def test_places_go_to_the_clients_in_turn_and_a_client_that_leaves_keeps_none() -> None:
     places, order = Places(2), list[str]()
 
     async def work(client: str) -> None:
@@ -133,7 +133,7 @@ async def test_places_go_to_the_clients_in_turn_and_one_who_leaves_keeps_none() 
     assert order == ["gone", "gone", "many", "one", "many", "one", "many", "many", "many", "many"]
 
 
-async def test_a_place_that_comes_to_one_who_has_just_left_goes_on() -> None:
+async def test_a_place_offered_to_a_client_that_has_just_left_goes_to_the_next() -> None:
     places = Places(1)
     async with places.hold():
         last = asyncio.create_task(places.hold().__aenter__())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
+from turnwire.gateway.durable_streams.item_ids import ItemId, ProducerRequest
 from turnwire.gateway.durable_streams.items import items_of, read_items
 from turnwire.gateway.durable_streams.offsets import next_cursor, offset_of, seq_of
 from turnwire.protocol.errors import TurnwireError
@@ -70,7 +70,7 @@ def test_the_system_event_of_a_value_is_read_as_that_value() -> None:
         ("x" * 200_000, "over the limit"),
     ],
 )
-def test_what_is_meant_as_an_event_or_cannot_be_stored_is_refused(body: Any, told: str) -> None:
+def test_a_malformed_event_and_an_unstorable_value_are_refused(body: Any, told: str) -> None:
     with pytest.raises(TurnwireError, match=told) as refused:
         stored(body)
     assert refused.value.status in (400, 413)
@@ -84,8 +84,8 @@ def test_with_a_producer_events_have_no_ids_of_their_own() -> None:
 @pytest.mark.parametrize(
     "item",
     [
-        ItemId(index=0, count=1, batch=Batch("bot", 0, 0)),
-        ItemId(index=4, count=9, batch=Batch("a/b:c %é", 3, 2**53 - 1), stream_seq="0:9"),
+        ItemId(index=0, count=1, batch=ProducerRequest("bot", 0, 0)),
+        ItemId(index=4, count=9, batch=ProducerRequest("a/b:c %é", 3, 2**53 - 1), stream_seq="0:9"),
         ItemId(index=0, count=2, stream_seq="a b"),
         ItemId(index=0, count=2),
     ],

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from turnwire.gateway.durable_streams.item_ids import Batch, ItemId
+from turnwire.gateway.durable_streams.item_ids import ItemId, ProducerRequest
 from turnwire.gateway.durable_streams.producers import Producers, Writers
 from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
 from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
@@ -18,51 +18,51 @@ def having(*batches: tuple[str, int, int], others: int = 0) -> Writers:
     """Return the writers of a log with one item of each batch, after events that came otherwise."""
     writers = Writers()
     ids = [f"e{n}" for n in range(others)]
-    ids += [ItemId(index=0, count=1, batch=Batch(*batch)).text for batch in batches]
+    ids += [ItemId(index=0, count=1, batch=ProducerRequest(*batch)).text for batch in batches]
     for seq, event_id in enumerate(ids, 1):
         writers.learn(seq, event_id)
     return writers
 
 
-def test_a_producer_goes_on_where_its_items_end() -> None:
+def test_a_producer_continues_where_its_items_end() -> None:
     writers = having(("a", 0, 0), ("b", 0, 0), ("a", 0, 1), others=3)
-    assert writers.judge(Batch("a", 0, 2)) == "new"
-    assert writers.judge(Batch("b", 0, 1)) == "new"
-    assert writers.judge(Batch("new", 7, 0)) == "new"
+    assert writers.judge(ProducerRequest("a", 0, 2)) == "new"
+    assert writers.judge(ProducerRequest("b", 0, 1)) == "new"
+    assert writers.judge(ProducerRequest("new", 7, 0)) == "new"
 
 
-def test_what_is_in_the_log_is_repeated() -> None:
+def test_a_request_whose_items_are_in_the_log_counts_as_repeated() -> None:
     writers = having(("a", 0, 0), ("a", 0, 1))
-    assert writers.judge(Batch("a", 0, 0)) == writers.judge(Batch("a", 0, 1)) == "repeated"
-    assert writers.newest(Batch("a", 0, 0)) == 1
+    assert writers.judge(ProducerRequest("a", 0, 0)) == writers.judge(ProducerRequest("a", 0, 1)) == "repeated"
+    assert writers.newest(ProducerRequest("a", 0, 0)) == 1
 
 
 @pytest.mark.parametrize(("batch", "expected"), [(("a", 0, 3), 2), (("b", 0, 1), 0)])
 def test_a_gap_is_refused(batch: tuple[str, int, int], expected: int) -> None:
     with pytest.raises(SequenceGap) as refused:
-        having(("a", 0, 0), ("a", 0, 1)).judge(Batch(*batch))
+        having(("a", 0, 0), ("a", 0, 1)).judge(ProducerRequest(*batch))
     assert refused.value.status == 409
     assert refused.value.headers == {"Producer-Expected-Seq": str(expected), "Producer-Received-Seq": str(batch[2])}
 
 
 def test_a_newer_epoch_fences_the_older_one() -> None:
     writers = having(("a", 0, 0), ("a", 0, 1))
-    assert writers.judge(Batch("a", 4, 0)) == "new"
-    writers.learn(3, ItemId(index=0, count=1, batch=Batch("a", 4, 0)).text)
+    assert writers.judge(ProducerRequest("a", 4, 0)) == "new"
+    writers.learn(3, ItemId(index=0, count=1, batch=ProducerRequest("a", 4, 0)).text)
     with pytest.raises(StaleEpoch) as refused:
-        writers.judge(Batch("a", 3, 0))
+        writers.judge(ProducerRequest("a", 3, 0))
     assert (refused.value.status, refused.value.headers) == (403, {"Producer-Epoch": "4"})
-    assert writers.judge(Batch("a", 4, 1)) == "new"
+    assert writers.judge(ProducerRequest("a", 4, 1)) == "new"
 
 
 def test_an_epoch_begins_with_0() -> None:
     with pytest.raises(InvalidMessage):
-        having(("a", 0, 0)).judge(Batch("a", 1, 1))
+        having(("a", 0, 0)).judge(ProducerRequest("a", 1, 1))
 
 
 def test_a_request_of_which_only_a_part_was_stored_is_stored_again() -> None:
     writers = Writers()
-    batch = Batch("a", 0, 0)
+    batch = ProducerRequest("a", 0, 0)
     writers.learn(1, ItemId(index=0, count=2, batch=batch).text)
     assert writers.judge(batch) == "new"
     writers.learn(2, ItemId(index=1, count=2, batch=batch).text)
@@ -71,12 +71,12 @@ def test_a_request_of_which_only_a_part_was_stored_is_stored_again() -> None:
 
 def test_the_rest_of_a_request_comes_before_the_next_one() -> None:
     writers = Writers()
-    writers.learn(1, ItemId(index=0, count=2, batch=Batch("a", 0, 0)).text)
+    writers.learn(1, ItemId(index=0, count=2, batch=ProducerRequest("a", 0, 0)).text)
     with pytest.raises(SequenceGap) as refused:
-        writers.judge(Batch("a", 0, 1))
+        writers.judge(ProducerRequest("a", 0, 1))
     assert refused.value.headers["Producer-Expected-Seq"] == "0"
-    writers.learn(2, ItemId(index=1, count=2, batch=Batch("a", 0, 0)).text)
-    assert writers.judge(Batch("a", 0, 1)) == "new"
+    writers.learn(2, ItemId(index=1, count=2, batch=ProducerRequest("a", 0, 0)).text)
+    assert writers.judge(ProducerRequest("a", 0, 1)) == "new"
 
 
 def test_the_rest_of_a_request_has_its_stream_seq() -> None:
@@ -88,11 +88,11 @@ def test_the_rest_of_a_request_has_its_stream_seq() -> None:
         writers.check_order("1")
 
 
-def test_what_is_learned_again_changes_nothing() -> None:
+def test_learning_an_event_again_changes_nothing() -> None:
     writers = having(("a", 0, 0), ("a", 0, 1))
     writers.learn(1, "another")
-    writers.learn(9, ItemId(index=0, count=1, batch=Batch("a", 5, 0)).text)
-    assert (writers.through, writers.judge(Batch("a", 0, 2))) == (2, "new")
+    writers.learn(9, ItemId(index=0, count=1, batch=ProducerRequest("a", 5, 0)).text)
+    assert (writers.through, writers.judge(ProducerRequest("a", 0, 2))) == (2, "new")
 
 
 def test_stream_seqs_rise_as_bytes_do() -> None:
@@ -121,14 +121,14 @@ class Log:
         return [(seq, self.ids[seq - 1], datetime.now(UTC)) for seq in range(first, last + 1)]
 
     async def judged(self, producers: Producers, seq: int) -> str:
-        return (await producers.of("call", 1, len(self.ids))).judge(Batch("a", 0, seq))
+        return (await producers.of("call", 1, len(self.ids))).judge(ProducerRequest("a", 0, seq))
 
 
 def sent(seq: int) -> str:
-    return ItemId(index=0, count=1, batch=Batch("a", 0, seq)).text
+    return ItemId(index=0, count=1, batch=ProducerRequest("a", 0, seq)).text
 
 
-async def test_of_a_log_only_what_is_new_is_read() -> None:
+async def test_only_new_events_of_a_log_are_read() -> None:
     log = Log("e1", sent(0), sent(1))
     producers = Producers(cast("EventLog", log), patience=1)
     assert await log.judged(producers, 2) == "new"

@@ -159,7 +159,7 @@ async def test_sse_ends_when_the_session_is_erased(gateway: Gateway) -> None:
         assert await sse.message() is None
 
 
-async def test_who_waits_is_counted_as_a_stream(start_gateway: StartGateway) -> None:
+async def test_a_long_poll_is_counted_as_a_stream(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(max_streams=1)
     stream = Stream(gateway, "/streams/a")
     await stream.put([1])
@@ -172,7 +172,7 @@ async def test_who_waits_is_counted_as_a_stream(start_gateway: StartGateway) -> 
 
 
 async def until_followed(gateway: Gateway, count: int = 1) -> None:
-    """Wait until so many clients follow."""
+    """Wait until this many clients follow."""
     async with asyncio.timeout(20):
         while len(gateway.followers) < count:
             await asyncio.sleep(0.001)

@@ -56,7 +56,7 @@ async def test_a_stream_that_cannot_be_is_not_created(gateway: Gateway) -> None:
         assert (await stream.head()).status == 404
 
 
-async def test_what_is_no_append_is_refused_and_stores_nothing(gateway: Gateway) -> None:
+async def test_an_invalid_append_is_refused_and_stores_nothing(gateway: Gateway) -> None:
     stream = Stream(gateway, "/streams/a")
     assert (await stream.post(["item"])).status == 404
     await stream.put()
@@ -193,7 +193,7 @@ async def test_a_creation_that_was_cut_off_is_completed_when_it_is_repeated_else
     assert len((await stream.get()).items) == 3
 
 
-async def test_where_a_stream_is_follows_from_what_a_trusted_proxy_says(start_gateway: StartGateway) -> None:
+async def test_location_follows_the_headers_of_a_trusted_proxy(start_gateway: StartGateway) -> None:
     behind = {"X_Forwarded_Proto": "http, https", "X_Forwarded_Prefix": "/turnwire/", "Host": "calls.example:8443"}
     for trusted, headers, found in (
         ("127.0.0.1", {}, "{url}/streams/a%2Fb/1"),

@@ -195,7 +195,7 @@ async def test_a_route_that_was_found_is_told_from_one_that_was_not_looked_up(se
     assert not was_routed(bare)
 
 
-async def test_a_protocol_says_how_far_its_connection_is(served: Served) -> None:
+async def test_a_connection_exposes_how_far_it_has_come(served: Served) -> None:
     """`RequestHandler._request_count`, `._waiter`, `._payload_parser`, `._force_close`.
 
     When it fails: without them a slow head cannot be told from a slow body. Count heads by their final empty line in

@@ -1,4 +1,4 @@
-"""When an audience leaves in one moment, a few connections are let go of in each pass of the event loop."""
+"""When an audience leaves in one moment, a few connections are closed in each pass of the event loop."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.support.sockets import CLOSE, SECONDS, RawSocket, client_frame, until
 from turnwire.gateway.http.farewells import AT_ONCE, Farewells
 
 
-async def test_one_connection_is_let_go_of_at_once() -> None:
+async def test_a_single_lost_connection_is_closed_at_once() -> None:
     passes = Passes()
     Farewells().say(passes.done)
     assert passes.work.total() == 1
 
 
-async def test_many_are_let_go_of_a_few_in_each_pass_in_the_order_in_which_they_left() -> None:
+async def test_many_lost_connections_are_closed_a_few_in_each_pass_in_order() -> None:
     passes, farewells, order = Passes(), Farewells(), list[int]()
 
     def let_go(number: int) -> None:
@@ -37,7 +37,7 @@ async def test_many_are_let_go_of_a_few_in_each_pass_in_the_order_in_which_they_
     assert passes.most == AT_ONCE
 
 
-async def test_one_that_fails_does_not_hold_back_the_others() -> None:
+async def test_a_lost_connection_that_fails_to_close_does_not_hold_back_the_others() -> None:
     passes, farewells, errors = Passes(), Farewells(), list[object]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
 

@@ -124,7 +124,7 @@ ODD_HOSTS = (
 )
 
 
-async def test_an_odd_host_is_refused(gateway: Gateway) -> None:
+async def test_a_malformed_host_is_refused(gateway: Gateway) -> None:
     for path in ("/sessions", "/health/live"):
         for lines in ODD_HOSTS:
             status, envelope = await answered(gateway, f"GET {path} HTTP/1.1\n{lines}\n")
@@ -166,7 +166,7 @@ def test_a_host_is_a_name_or_an_address_with_or_without_a_port(value: str) -> No
 @pytest.mark.parametrize(
     "value", [" ", "a b", "a/b", "a:b", "a:65536", "[::1", "::1", "a@b", "a\tb", "ä", "a:1:2", "[x]"]
 )
-def test_whatever_else_is_no_host(value: str) -> None:
+def test_text_that_is_not_a_host_is_not_taken_for_one(value: str) -> None:
     assert not is_host(value)
 
 

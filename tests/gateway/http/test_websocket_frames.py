@@ -145,7 +145,7 @@ def test_of_many_small_frames_a_few_are_passed_on_between_the_turns_of_others() 
     assert connection.is_read
 
 
-def test_no_more_is_passed_on_while_what_was_is_not_taken() -> None:
+def test_no_frames_are_passed_on_while_earlier_messages_wait() -> None:
     collector, connection = Collector(), Connection()
     reader = StrictReader(collector, connection)
     reader.feed_data(FLOOD)
@@ -168,7 +168,7 @@ def test_the_end_of_a_connection_comes_after_all_that_was_put_off() -> None:
     assert (len(b"".join(collector.fed)), collector.ended) == (len(FLOOD), True)
 
 
-def test_what_was_put_off_is_dropped_when_nobody_wants_to_hear_it() -> None:
+def test_deferred_frames_are_dropped_once_the_connection_ignores_them() -> None:
     collector, connection = Collector(), Connection()
     reader = StrictReader(collector, connection)
     reader.feed_data(FLOOD)

@@ -17,7 +17,7 @@ async def lose_after(gateway: Gateway, session_id: str, last_seq: int) -> None:
     events._condition.trouble("insert", TimeoutError())
 
 
-async def test_a_log_that_has_lost_its_end_goes_on_without_a_hole(
+async def test_a_log_that_has_lost_its_end_continues_without_a_hole(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     session_id = new_id("s")
@@ -28,7 +28,7 @@ async def test_a_log_that_has_lost_its_end_goes_on_without_a_hole(
     await lose_after(gateway, session_id, 4)
     with caplog.at_level(logging.ERROR):
         assert await bot.acked("after") == [5]
-    assert "has lost what it confirmed" in caplog.text
+    assert "has lost events that it confirmed" in caplog.text
     told = await board.next_of("error")
     assert (told["code"], told["ref"]) == ("internal", "r")
     page = await gateway.get(f"/sessions/{session_id}/events")

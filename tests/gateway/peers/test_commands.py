@@ -66,7 +66,7 @@ async def test_watchers_and_feeds_elsewhere_are_told_what_the_bot_takes(pair: li
     await until_told(board, session_id, {"session": None, "feed": None})
 
 
-async def test_what_is_amended_at_one_gateway_is_shown_at_the_other(pair: list[Gateway]) -> None:
+async def test_an_amendment_at_one_gateway_is_shown_at_the_other(pair: list[Gateway]) -> None:
     here, there = pair
     session_id = await here.create()
     board = await subscriber(there)

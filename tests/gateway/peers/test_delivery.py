@@ -99,7 +99,7 @@ async def test_signals_reach_the_subscribers_of_another_gateway(pair: list[Gatew
     assert (signal["sessionId"], signal["key"], signal["payload"]) == (session_id, "interim", {"text": "hel"})
 
 
-async def test_who_joins_late_at_another_gateway_gets_the_interim_text_being_spoken(pair: list[Gateway]) -> None:
+async def test_a_late_subscriber_at_another_gateway_gets_the_interim_text_being_spoken(pair: list[Gateway]) -> None:
     here, there = pair
     session_id = new_id("s")
     bot = await publisher(here, session_id)

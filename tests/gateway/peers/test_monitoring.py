@@ -30,7 +30,7 @@ async def test_every_metric_and_label_that_rules_and_board_ask_for_is_exported(s
             assert labels <= there[name], f"{name} has only {there[name]}: {expression}"
 
 
-def test_what_is_no_promql_is_refused() -> None:
+def test_an_expression_that_is_not_promql_is_refused() -> None:
     assert asked_for('sum by (role) (rate(a_total{code="x"}[1m]))') == {"a_total": {"role", "code"}}
     with pytest.raises(ValueError, match="unexpected"):
         asked_for("rate(a_total[1m)")

@@ -51,7 +51,7 @@ async def test_redis_can_be_reached_over_tls(
         await until(lambda: is_up(gateway), "the bus")
 
 
-async def test_the_master_that_sentinel_names_and_the_next_one_when_it_dies(
+async def test_gateways_use_the_master_that_sentinel_names_and_the_next_one_when_it_dies(
     start_peers: StartPeers, redis: RedisServer, tmp_path: Path
 ) -> None:
     with RedisServer(tmp_path) as other, Sentinel(tmp_path, "turnwire", redis) as sentinel:
@@ -79,7 +79,7 @@ async def test_gateways_at_two_nodes_of_a_redis_cluster_hear_each_other(
         assert [event["eventId"] for event in await board.events(1)] == ["a"]
 
 
-async def test_sentinel_and_redis_with_passwords(
+async def test_a_master_is_found_through_sentinel_with_separate_passwords(
     start_gateway: StartGateway, redis: RedisServer, tmp_path: Path
 ) -> None:
     with Sentinel(tmp_path, "turnwire", redis, password="watch") as sentinel:

@@ -25,7 +25,7 @@ def test_the_sessions_reported_longest_ago_are_dropped_first() -> None:
     assert reported.get("b") is None
 
 
-def test_what_is_kept_of_large_sessions_is_bounded_in_bytes() -> None:
+def test_reports_of_large_sessions_are_bounded_in_bytes() -> None:
     large: JsonObject = {"items": [{"a": [number]} for number in range(4000)]}  # 60 KB of text, over 1 MiB if decoded
     reported = ReportedSessions(most_bytes=MIB)
     for number in range(100):

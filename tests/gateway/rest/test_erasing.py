@@ -27,7 +27,7 @@ async def documents(gateway: Gateway, *collections: str) -> int:
     return sum([await database[name].count_documents({}) for name in collections])
 
 
-async def test_nothing_is_left_of_it_and_its_id_is_free(gateway: Gateway) -> None:
+async def test_an_erased_session_leaves_nothing_and_its_id_is_free(gateway: Gateway) -> None:
     await gateway.create("a/b", metadata={"who": "Jane"})
     await gateway.fill("a%2Fb", 1300)
     await gateway.post("/sessions/a%2Fb/complete", {})
@@ -57,7 +57,7 @@ async def test_a_session_that_is_published_is_erased_by_force_alone_on_every_gat
     await there.refused("GET", "/sessions/s", 404)
 
 
-async def test_who_watches_is_told_that_it_is_gone(start_gateway: StartGateway) -> None:
+async def test_watchers_are_told_that_the_session_is_erased(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(feed_interval=0.05)
     await gateway.create("s")
     await gateway.fill("s", 2)
@@ -94,12 +94,12 @@ async def test_the_search_forgets_it_and_its_words(start_gateway: StartGateway, 
     for query in ("q=porridge", "metadata.who=Jane", "idPrefix=s"):
         assert (await gateway.get(f"/sessions?{query}&countUpTo=5"))["count"]["value"] == 0
     assert (await gateway.get("/stats"))["total"]["calls"] == 0
-    with sqlite3.connect(tmp_path / FILE_NAME) as projection:
-        assert projection.execute("SELECT count(*) FROM said WHERE said MATCH 'porridge OR jane'").fetchone() == (0,)
-        assert projection.execute("SELECT count(*) FROM texts").fetchone() == (0,)
+    with sqlite3.connect(tmp_path / FILE_NAME) as index:
+        assert index.execute("SELECT count(*) FROM said WHERE said MATCH 'porridge OR jane'").fetchone() == (0,)
+        assert index.execute("SELECT count(*) FROM texts").fetchone() == (0,)
 
 
-async def test_it_needs_its_scope_and_is_audited(
+async def test_erasing_needs_its_scope_and_is_audited(
     start_gateway: StartGateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway = await start_guarded(start_gateway, tmp_path)

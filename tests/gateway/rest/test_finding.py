@@ -139,7 +139,7 @@ async def test_without_the_search_index_words_are_found_in_ids_and_metadata(gate
     assert await found(gateway, "q=breakfast") == []
 
 
-async def test_the_search_index_goes_on_after_a_restart_and_can_be_rebuilt(
+async def test_the_search_index_continues_after_a_restart_and_can_be_rebuilt(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     gateway = await searching(start_gateway, tmp_path)

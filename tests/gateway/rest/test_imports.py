@@ -64,9 +64,7 @@ async def test_past_calls_are_read_back_as_they_were_on_every_gateway(start_gate
     ]
 
 
-async def test_what_was_said_in_past_calls_is_found_at_every_gateway(
-    start_gateway: StartGateway, tmp_path: Path
-) -> None:
+async def test_words_of_past_calls_are_found_at_every_gateway(start_gateway: StartGateway, tmp_path: Path) -> None:
     gateways = [await start_gateway(search="on", data_dir=tmp_path / name) for name in ("here", "there")]
     async with asyncio.timeout(20):
         while not all(each.gateway.search is not None and each.gateway.search.ready for each in gateways):

@@ -185,7 +185,7 @@ async def test_an_event_stream_begins_with_the_session_even_after_its_end(gatewa
         assert (await stream.until("caughtUp"))[-1]["data"] == {"seq": 2}
 
 
-async def test_what_stands_inside_a_message_breaks_none_of_its_lines(gateway: Gateway) -> None:
+async def test_line_breaks_inside_a_message_break_none_of_its_lines(gateway: Gateway) -> None:
     breaks = "a\u2028b\u2029c\u0085d"
     session_id = await gateway.create(f"s-{breaks}", metadata={"note": breaks})
     path = f"/sessions/{quote(session_id, safe='')}"

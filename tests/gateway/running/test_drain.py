@@ -103,7 +103,7 @@ async def test_a_drain_that_cannot_write_the_lazy_fields_closes_at_once_and_says
         await draining
     assert ([message["type"] for message in messages], code) == (["goaway"], 1012)
     assert [record.getMessage() for record in caplog.records if record.name == "turnwire.drain"] == [
-        "sessions whose documents are behind their logs: 1; the next start reads on there"
+        "sessions whose documents are behind their logs: 1; the next start reads the rest"
     ]
 
 
@@ -169,7 +169,7 @@ async def test_event_streams_end_in_a_drain_and_resume_at_another_gateway(start_
     assert not gateway.followers
 
 
-async def test_after_a_drain_another_gateway_goes_on_where_this_one_stopped(start_gateway: StartGateway) -> None:
+async def test_after_a_drain_another_gateway_continues_where_this_one_stopped(start_gateway: StartGateway) -> None:
     here, there = await start_gateway(), await start_gateway()
     session_id = new_id("s")
     bot, board = await publisher(here, session_id), await subscriber(here)

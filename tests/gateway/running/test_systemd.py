@@ -121,7 +121,7 @@ async def test_a_start_of_the_embedded_database_may_take_longer_than_systemd_wai
         await serve.serve(Config(data_dir=tmp_path, port=0))
 
 
-def test_what_systemd_has_said_in_the_environment_is_not_passed_on_to_child_processes(listener: Listener) -> None:
+def test_the_variables_of_systemd_are_not_passed_on_to_child_processes(listener: Listener) -> None:
     environment = {"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "3000000", "HOME": "/"}
     Systemd.from_environment(environment).ready()
     assert environment == {"HOME": "/"}

@@ -113,7 +113,7 @@ async def test_a_session_that_begins_in_the_future_hides_none_that_begins_now(
         assert await search_of(gateway).ordered_page(SessionQuery(limit=9)) == ["later", "s"]
 
 
-async def test_what_was_said_in_the_time_of_grace_is_found(database: MemoryDatabase, tmp_path: Path) -> None:
+async def test_words_said_in_the_grace_time_are_found_after_a_kill(database: MemoryDatabase, tmp_path: Path) -> None:
     async with gateway_on(database, tmp_path) as gateway:
         await ended_session(gateway, "s", utc_now() - timedelta(hours=3))
         await ended_session(gateway, "newer")

@@ -35,7 +35,7 @@ async def no_sessions(_query: SessionQuery) -> list[SessionRecord]:
 STORE = cast("Store", SimpleNamespace(sessions=SimpleNamespace(page=no_sessions)))
 
 
-async def test_it_knows_a_session_as_soon_as_that_is_created(tmp_path: Path) -> None:
+async def test_the_search_index_has_a_session_as_soon_as_it_is_created(tmp_path: Path) -> None:
     search, prepared = Search(STORE, tmp_path / FILE_NAME, shared=False), asyncio.Event()
     assert await search.ordered_page(SessionQuery(limit=3)) is None  # it may not know all yet
     prepared.set()
@@ -74,7 +74,7 @@ async def test_a_cancelled_list_costs_the_search_nothing_that_it_was_told(tmp_pa
     await search.close()
 
 
-async def test_it_is_ready_before_it_knows_whether_all_old_sessions_are_still_there(tmp_path: Path) -> None:
+async def test_the_search_index_is_ready_before_it_knows_whether_all_old_sessions_still_exist(tmp_path: Path) -> None:
     """A million sessions are looked at for a long time. Those that are gone are then forgotten."""
     catalog = Catalog(tmp_path / FILE_NAME)
     started = [State(number).record for number in range(3)]
@@ -105,7 +105,7 @@ async def test_it_is_ready_before_it_knows_whether_all_old_sessions_are_still_th
     await search.close()
 
 
-async def test_it_is_not_asked_where_other_gateways_have_sessions(tmp_path: Path) -> None:
+async def test_the_search_index_is_not_asked_for_plain_lists_on_a_shared_database(tmp_path: Path) -> None:
     search = Search(STORE, tmp_path / FILE_NAME, shared=True)
     search.ready = True
     assert await search.ordered_page(SessionQuery(limit=3)) is None

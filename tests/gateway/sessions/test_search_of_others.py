@@ -93,7 +93,7 @@ async def test_a_session_is_found_once_it_has_begun_and_its_words_once_it_has_en
     await finds(search, "porridge marmalade", ["s"])
 
 
-async def test_what_is_said_in_the_time_of_grace_is_found_when_that_is_over(
+async def test_words_said_in_the_grace_time_are_found_once_it_is_over(
     there: MemoryGateway, search: Search, clock: Clock
 ) -> None:
     live, later = await there.create("s"), await there.create("later")

@@ -45,7 +45,7 @@ async def test_ties_are_ordered_by_seq() -> None:
     assert list(await orders.seqs("s", 8, 1)) == [8, 4, 2, 5, 6, 1, 3, 7]
 
 
-async def test_an_order_is_made_once_and_goes_on_with_the_log() -> None:
+async def test_an_order_is_made_once_and_continues_with_the_log() -> None:
     chance = random.Random(1)
     log = Log([chance.randrange(1000) for _ in range(3000)])
     orders = orders_of(log)

@@ -41,7 +41,7 @@ async def test_only_a_handshake_of_version_13_is_taken(gateway: Gateway, path: s
 
 
 @pytest.mark.parametrize("path", ["/subscribe", "/sessions/rfc/publish?language=en"])
-async def test_what_is_no_handshake_is_refused(gateway: Gateway, path: str) -> None:
+async def test_a_request_that_is_not_a_handshake_is_refused(gateway: Gateway, path: str) -> None:
     good = ("Host: localhost", *UPGRADE, VERSION, KEY)
     refused: Sequence[tuple[str, Sequence[str], bytes]] = [
         (f"GET {path} HTTP/1.0", good, b""),

@@ -77,7 +77,7 @@ async def test_a_ref_of_128_characters_is_accepted_and_free_again_after_unsubscr
         }
 
 
-async def test_a_ref_in_use_is_refused_and_its_subscription_goes_on(gateway: Gateway) -> None:
+async def test_a_ref_in_use_is_refused_and_its_subscription_continues(gateway: Gateway) -> None:
     session_id = new_id("s")
     bot, board = await publisher(gateway, session_id), await subscriber(gateway)
     await board.subscribe(session_id, 0, ref="a")

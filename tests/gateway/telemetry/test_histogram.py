@@ -15,7 +15,7 @@ def samples(metric: Metric) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.parametrize("bounds", [ACK_BOUNDS, COMMIT_BOUNDS])
-def test_its_buckets_count_and_sum_are_those_of_the_package(bounds: tuple[float, ...]) -> None:
+def test_the_histogram_has_the_buckets_count_and_sum_of_the_prometheus_package(bounds: tuple[float, ...]) -> None:
     values = [0, *bounds, *(bound * 1.01 for bound in bounds), bounds[0] / 2, bounds[-1] * 100]
     theirs = prometheus_client.Histogram("seconds", "text", buckets=bounds, registry=None)
     ours = Histogram(bounds)

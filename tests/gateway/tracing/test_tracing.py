@@ -17,7 +17,7 @@ from tests.gateway.tracing.collector import Collector, attributes_of, collecting
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.support.sockets import publisher
 from turnwire.gateway.config import Config, ConfigError
-from turnwire.gateway.tracing.exporting import Counted, Exporting
+from turnwire.gateway.tracing.exporting import CountedExporter, Exporting
 from turnwire.gateway.tracing.identity import add_trace_ids, identity_of
 from turnwire.gateway.tracing.switch import is_traced, tracing_of
 from turnwire.gateway.tracing.tracing import Tracing
@@ -151,7 +151,7 @@ def logged_ids(logger: str) -> Iterator[list[tuple[str, str]]]:
         log.setLevel(level)
 
 
-async def test_what_is_logged_of_a_session_has_the_ids_of_its_call(
+async def test_log_lines_about_a_session_have_the_trace_ids_of_its_call(
     start_gateway: StartGateway, collector: Collector
 ) -> None:
     gateway = await start_gateway(tracing="on")
@@ -229,7 +229,7 @@ async def test_spans_that_arrive_again_are_reported_once(caplog: pytest.LogCaptu
             return self.result
 
     flaky = Flaky()
-    counted = Counted(flaky)  # type: ignore[arg-type]  # only `export` is asked
+    counted = CountedExporter(flaky)  # type: ignore[arg-type]  # only `export` is asked
     with caplog.at_level(logging.INFO):
         for result in (SpanExportResult.FAILURE, SpanExportResult.FAILURE, *[SpanExportResult.SUCCESS] * 2):
             flaky.result = result
@@ -290,7 +290,7 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
-def test_off_nothing_of_opentelemetry_is_imported_and_nothing_stands_on_the_path_of_an_event() -> None:
+def test_while_tracing_is_off_opentelemetry_is_not_imported_and_no_function_is_wrapped() -> None:
     done = subprocess.run([sys.executable, "-c", OFF], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["['turnwire.gateway.tracing.switch']", "['method', 'Guard', 'method'] None"], (
         done.stderr

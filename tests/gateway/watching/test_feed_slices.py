@@ -84,7 +84,7 @@ async def test_many_erasures_are_told_a_slice_at_a_time() -> None:
     assert passes.most <= SLICE_SECONDS / SECONDS + 10 + 1
 
 
-async def test_what_happens_during_a_tick_is_told_by_it_or_by_the_next() -> None:
+async def test_a_change_during_a_tick_is_reported_by_that_tick_or_the_next() -> None:
     passes = Passes()
     feed, boards = watched(passes, 10)
     states = [state(number) for number in range(200)]
@@ -140,7 +140,7 @@ async def test_many_changes_at_other_gateways_are_offered_a_slice_at_a_time() ->
     assert all(b'"lastSeq":5' in boards[0].frames[session_id] for session_id in ("s7", "s8"))
 
 
-async def test_what_was_reported_of_an_erased_session_is_not_offered() -> None:
+async def test_reports_about_an_erased_session_are_not_offered() -> None:
     passes = Passes()
     feed, boards = watched(passes, 1)
     news = FeedNews(feed, cast("LiveSessions", NoSessions()), cast("Post", None), cast("Readers", None))

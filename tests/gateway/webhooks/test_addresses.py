@@ -56,7 +56,7 @@ def test_urls_that_no_message_may_go_to_are_refused(url: str) -> None:
         check_url(url, allow_private=False)
 
 
-def test_what_is_allowed_is_taken_as_it_is() -> None:
+def test_an_allowed_url_is_accepted_unchanged() -> None:
     assert check_url("https://example.com:8443/a?b=c", allow_private=False) == "https://example.com:8443/a?b=c"
     assert check_url("http://127.0.0.1:80/", allow_private=True) == "http://127.0.0.1:80/"
     for url in (

@@ -79,7 +79,7 @@ def test_a_session_with_more_to_tell_goes_behind_the_others() -> None:
     assert (turns.take(0), turns.take(0)) == ("short", "long")
 
 
-def test_nothing_is_left_of_a_forgotten_session_and_a_rush_ends_all_waits() -> None:
+def test_a_forgotten_session_leaves_nothing_and_a_rush_ends_all_waits() -> None:
     turns = Turns()
     for each in ("a", "b"):
         turns.wake(each)

@@ -100,7 +100,9 @@ async def test_a_redirect_is_not_followed(service: Service, courier: Courier) ->
         (b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 1000, "its answer is not HTTP: too many headers received"),
     ],
 )
-async def test_what_is_no_answer_is_told_in_plain_words(courier: Courier, answer: bytes, reason: str) -> None:
+async def test_the_reason_for_a_missing_answer_is_told_in_plain_words(
+    courier: Courier, answer: bytes, reason: str
+) -> None:
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _reader.readuntil(b"\r\n\r\n")
         writer.write(answer)

@@ -23,7 +23,7 @@ def test_a_value_is_held_for_its_time() -> None:
     assert cache.bytes == 0
 
 
-def test_no_more_is_held_than_fits_and_what_was_used_longest_ago_goes_first() -> None:
+def test_the_cache_holds_no_more_than_fits_and_drops_the_least_recently_used_first() -> None:
     cache: FrameCache[str] = FrameCache(2_500, 60, Clock())
     for key in ("a", "b"):
         cache.put(key, key.upper(), 1_000)
@@ -35,7 +35,7 @@ def test_no_more_is_held_than_fits_and_what_was_used_longest_ago_goes_first() ->
     assert cache.bytes <= 2_500
 
 
-def test_what_is_put_again_counts_once_and_what_is_forgotten_not_at_all() -> None:
+def test_a_value_put_again_counts_once_and_a_forgotten_value_not_at_all() -> None:
     cache: FrameCache[str] = FrameCache(2_500, 60, Clock())
     cache.put("a", "A", 1_000)
     cache.put("a", "B", 1_000)
@@ -44,7 +44,7 @@ def test_what_is_put_again_counts_once_and_what_is_forgotten_not_at_all() -> Non
     assert (cache.get("a"), cache.bytes) == (None, 0)
 
 
-def test_nothing_is_held_without_room_or_time() -> None:
+def test_the_cache_holds_nothing_without_room_or_time() -> None:
     for cache in (FrameCache[str](0, 60, Clock()), FrameCache[str](2_500, 0, Clock())):
         cache.put("a", "A", 10)
         assert cache.get("a") is None

@@ -21,7 +21,7 @@ FRAMES = (
 MANIFEST = Manifest(FORMAT, "s", 7, 5, NOW, "key", 65, "e", FRAMES)
 
 
-def test_it_is_read_back_as_it_was_written() -> None:
+def test_a_manifest_is_read_back_as_it_was_written() -> None:
     data = MANIFEST.encode()
     assert read_manifest("s", data, digest_of(data)) == MANIFEST
 
@@ -43,7 +43,7 @@ def test_the_parts_that_hold_positions_are_found(seqs: list[int], firsts: list[i
         (replace(MANIFEST, format=FORMAT + 1), f"has format {FORMAT + 1}"),
     ],
 )
-def test_one_that_does_not_add_up_is_damaged(manifest: Manifest, fault: str) -> None:
+def test_a_manifest_that_does_not_add_up_is_damaged(manifest: Manifest, fault: str) -> None:
     with pytest.raises(ArchiveDamaged) as failure:
         read_manifest("s", manifest.encode())
     assert fault in failure.value.reason

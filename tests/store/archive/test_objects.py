@@ -50,7 +50,7 @@ async def test_an_object_that_may_not_finish_is_not_there(tmp_path: Path) -> Non
     objects.close()
 
 
-async def test_what_a_killed_process_left_half_written_is_removed_with_its_folder(tmp_path: Path) -> None:
+async def test_objects_left_half_written_by_a_killed_process_are_removed_with_their_folder(tmp_path: Path) -> None:
     objects = open_objects(tmp_path.as_uri())
     for name in ("one", "two"):
         await objects.put(f"a/{name}/line", pieces(b"x"), fine)

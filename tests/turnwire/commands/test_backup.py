@@ -28,7 +28,7 @@ def lines_in(path: Path) -> list[Any]:
     return [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
 
 
-async def test_a_call_that_is_on_during_a_backup_goes_on_after_a_restore(
+async def test_a_call_that_is_live_during_a_backup_continues_after_a_restore(
     start_gateway: StartGateway, tmp_path: Path
 ) -> None:
     here, there = await start_gateway(), await start_gateway(mongodb_database=new_id("other"))
@@ -49,7 +49,7 @@ async def test_a_call_that_is_on_during_a_backup_goes_on_after_a_restore(
 
     result = await turnwire(there, "restore", str(file))
     assert result.exit_code == 0, result.output
-    assert "2 restored, 0 stored already, 0 gone on since, 0 different, 0 refused" in result.output
+    assert "2 restored, 0 stored already, 0 continued since, 0 different, 0 refused" in result.output
     assert "compared: 2 calls with 220 events are stored as in the backup" in result.output
     for path in ("/sessions/done", "/sessions/done/events?limit=100&afterSeq=100"):
         assert await here.get(path) == await there.get(path)
@@ -64,10 +64,10 @@ async def test_a_call_that_is_on_during_a_backup_goes_on_after_a_restore(
     assert log[:20] == stored
     again = await turnwire(there, "restore", str(file))
     assert again.exit_code == 0, again.output
-    assert "0 restored, 1 stored already, 1 gone on since" in again.output
+    assert "0 restored, 1 stored already, 1 continued since" in again.output
 
 
-async def test_a_backup_that_is_broken_off_goes_on_by_itself(
+async def test_a_backup_that_is_cut_off_continues_by_itself(
     gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
@@ -112,7 +112,7 @@ async def stopped(_self: Any) -> None:
     raise KeyboardInterrupt
 
 
-async def test_what_differs_from_the_backup_is_reported_by_its_line(gateway: Gateway, tmp_path: Path) -> None:
+async def test_sessions_that_differ_from_the_backup_are_reported_by_line(gateway: Gateway, tmp_path: Path) -> None:
     await gateway.create("a")
     await gateway.create("b")
     file = tmp_path / "backup"
@@ -120,8 +120,8 @@ async def test_what_differs_from_the_backup_is_reported_by_its_line(gateway: Gat
     await gateway.ask("PATCH", "/sessions/b", json={"metadata": {"n": 1}})
     result = await turnwire(gateway, "restore", str(file))
     assert result.exit_code == 1
-    assert "0 restored, 1 stored already, 0 gone on since, 1 different, 0 refused" in result.output
-    assert "session b: different: its metadata are not those of the line" in result.output
+    assert "0 restored, 1 stored already, 0 continued since, 1 different, 0 refused" in result.output
+    assert "session b: different: its metadata is not that of the line" in result.output
 
 
 async def test_only_an_admin_reads_a_backup(start_gateway: StartGateway, tmp_path: Path) -> None:

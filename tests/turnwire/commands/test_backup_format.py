@@ -110,7 +110,7 @@ def test_an_export_is_not_taken_for_a_damaged_backup(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize("lost", [0, 1, 300, 10**6])
-async def test_a_backup_that_was_stopped_goes_on_behind_its_last_whole_member(
+async def test_a_stopped_backup_continues_after_its_last_whole_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
     monkeypatch.setattr(backup_writer, "_MEMBER", 100)
@@ -130,7 +130,7 @@ async def test_a_backup_that_was_stopped_goes_on_behind_its_last_whole_member(
     assert await sessions_in(path) == b"".join(LINES)
 
 
-async def test_what_came_after_the_last_whole_member_is_forgotten_when_it_is_fetched_again(tmp_path: Path) -> None:
+async def test_lines_after_the_last_whole_member_are_dropped_when_they_are_fetched_again(tmp_path: Path) -> None:
     path = tmp_path / "backup"
     writer = BackupWriter.begin(path, NOW)
     writer.take(LINES[0] + LINES[1][:100])
@@ -141,7 +141,7 @@ async def test_what_came_after_the_last_whole_member_is_forgotten_when_it_is_fet
     assert await sessions_in(path) == b"".join(LINES)
 
 
-def test_what_is_no_backup_cannot_be_gone_on_with(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_backup_cannot_be_resumed(tmp_path: Path) -> None:
     (tmp_path / "backup.part").write_bytes(b"something else")
     with pytest.raises(BackupFault, match="not the beginning of a backup"):
         BackupWriter.go_on(tmp_path / "backup", LATER)
@@ -159,7 +159,7 @@ async def test_a_backup_of_which_nothing_is_there_yet_begins_anew(tmp_path: Path
     assert await sessions_in(path) == b"".join(LINES)
 
 
-async def test_what_a_killed_command_has_fetched_is_in_the_file(
+async def test_lines_fetched_by_a_killed_command_are_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backup_writer, "_MEMBER", 100)

@@ -20,6 +20,6 @@ async def test_a_session_is_erased_and_a_live_one_by_force_alone(gateway: Gatewa
     bot = await publisher(gateway, "a")
     refused = await turnwire(gateway, "a")
     assert (refused.exit_code, "has a publisher" in refused.output) == (1, True)
-    assert (await turnwire(gateway, "a", "--force")).output == "Nothing is left of 'a'.\n"
+    assert (await turnwire(gateway, "a", "--force")).output == "Session 'a' is erased.\n"
     assert await bot.close_code() == 4404
     assert (await turnwire(gateway, "a")).exit_code == 0

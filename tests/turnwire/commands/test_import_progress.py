@@ -99,7 +99,7 @@ async def logs(gateway: Gateway, count: int = COUNT) -> list[list[str]]:
     return found
 
 
-async def test_an_import_that_was_killed_goes_on_behind_the_last_line_that_was_answered(
+async def test_a_killed_import_continues_after_the_last_answered_line(
     gateway: Gateway, tmp_path: Path, state_folder: Path, sent: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write(tmp_path / "calls.ndjson")
@@ -173,7 +173,7 @@ async def test_a_broken_progress_file_is_ignored(
     assert (await turnwire(gateway, "import", str(file))).exit_code == 0
 
 
-async def test_where_no_progress_can_be_written_the_import_works_as_well(
+async def test_an_import_works_even_if_no_progress_can_be_written(
     gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -182,7 +182,7 @@ async def test_where_no_progress_can_be_written_the_import_works_as_well(
 
 
 @pytest.mark.e2e
-async def test_kill_9_leaves_nothing_twice_and_nothing_out(
+async def test_a_killed_import_imports_no_call_twice_and_misses_none(
     gateway: Gateway, database_uri: str, tmp_path: Path, state_folder: Path
 ) -> None:
     count = 64

@@ -48,7 +48,7 @@ def ndjson(*calls: Json) -> bytes:
     return b"".join(json.dumps(call).encode() + b"\n" for call in calls)
 
 
-async def test_what_is_exported_is_imported_elsewhere_as_it_was(start_gateway: StartGateway, tmp_path: Path) -> None:
+async def test_an_exported_session_is_imported_elsewhere_as_it_was(start_gateway: StartGateway, tmp_path: Path) -> None:
     here, there = await start_gateway(), await start_gateway(mongodb_database=new_id("other"))
     for name in ("a", "b"):
         await here.create(name, metadata={"n": [1.0, 2**53 + 1]})
@@ -77,7 +77,7 @@ async def test_an_export_that_fails_leaves_the_file_as_it_was(gateway: Gateway, 
     assert (os.listdir(tmp_path), file.read_text()) == (["calls.ndjson"], "before")
 
 
-async def test_what_differs_and_what_is_refused_is_listed_by_its_line(gateway: Gateway) -> None:
+async def test_different_and_refused_calls_are_listed_by_line(gateway: Gateway) -> None:
     await gateway.create("b")
     calls = ndjson(past_call("a"), past_call("b"), past_call("c", endedAt="2023-01-01T00:00:00Z"), past_call("d"))
     result = await turnwire(gateway, "import", "-", stdin=calls)
@@ -89,7 +89,7 @@ async def test_what_differs_and_what_is_refused_is_listed_by_its_line(gateway: G
     assert (again.exit_code, "0 imported, 2 unchanged" in again.output) == (0, True)
 
 
-async def test_an_import_goes_on_where_the_gateway_stopped_to_answer(
+async def test_an_import_continues_where_the_gateway_stopped_to_answer(
     gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer ends after the first line, twice; the rest is sent again, and no line twice."""
@@ -182,7 +182,7 @@ async def test_calls_of_a_nestjs_service_come_in_from_its_database(
     assert (await turnwire(gateway, "import", uri)).exit_code == 0
 
 
-async def test_calls_that_go_on_are_kept_open_and_completed_later(
+async def test_calls_that_continue_are_kept_open_and_completed_later(
     gateway: Gateway, old_database: tuple[str, Any]
 ) -> None:
     uri, database = old_database
@@ -228,7 +228,7 @@ async def test_a_database_must_be_named(gateway: Gateway) -> None:
     assert "name the database, as in mongodb://host/conversation-service" in result.output
 
 
-async def test_an_import_from_a_database_goes_on_where_it_was_killed_and_takes_what_has_come_since(
+async def test_an_import_from_a_database_continues_where_it_was_killed_and_takes_what_has_come_since(
     gateway: Gateway, old_database: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_progress, "WRITE_SECONDS", 0)

@@ -34,11 +34,11 @@ AT = datetime(2024, 5, 1, 10, 0, 0, 123000, UTC)
         (Code("x => 1"), "x => 1"),
     ],
 )
-def test_what_json_lacks_becomes_text_at_any_depth(value: Any, expected: Any) -> None:
+def test_values_that_json_lacks_become_text_at_any_depth(value: Any, expected: Any) -> None:
     assert plain({"a": [{"b": value}], "c": value}) == {"a": [{"b": expected}], "c": expected}
 
 
-def test_what_json_has_stays_as_it_is() -> None:
+def test_values_that_json_has_stay_as_they_are() -> None:
     value: dict[str, Any] = {"n": None, "t": True, "i": 7, "f": 1.0, "s": "x", "l": [], "o": {}, "big": Int64(2**60)}
     assert plain(value) == value
     assert type(plain(value)["big"]) is int

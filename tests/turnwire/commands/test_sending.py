@@ -18,7 +18,7 @@ from yarl import URL
 from turnwire.address import Address
 from turnwire.commands.moving import sending
 from turnwire.commands.moving.line_file import LineFile
-from turnwire.commands.moving.sending import Pass, Source
+from turnwire.commands.moving.sending import CallSource, Pass
 from turnwire.errors import Unreachable
 from turnwire.rest.requests import Rest
 
@@ -40,7 +40,7 @@ class WaitingGateway:
         yield b""
 
 
-def a_pass(source: Source) -> Pass:
+def a_pass(source: CallSource) -> Pass:
     return Pass(cast("Rest", WaitingGateway()), source, Progress(), verify=False)
 
 
@@ -80,5 +80,5 @@ async def test_a_database_that_goes_away_is_named_and_tried_again(monkeypatch: p
 
     async with asyncio.timeout(10):
         with pytest.raises(Unreachable, match=r"cannot read the database old: .* run it again to continue"):
-            await a_pass(cast("Source", Going())).run()
+            await a_pass(cast("CallSource", Going())).run()
     assert tries > 1

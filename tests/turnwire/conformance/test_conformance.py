@@ -100,7 +100,7 @@ async def test_a_client_that_packs_records_as_arrays_is_told_so() -> None:
     assert found["publish"][0].startswith("sends an array in place of a map: ")
 
 
-async def test_a_program_that_goes_on_too_long_is_ended() -> None:
+async def test_a_program_that_runs_too_long_is_ended() -> None:
     outcome = await program([sys.executable, "-c", "print(1, flush=True); import time; time.sleep(60)"], 0.5)(())
     assert outcome.status is None
 

@@ -12,7 +12,7 @@ from turnwire.adapters.fields_of import field
 from turnwire.adapters.mapped import Collected, Mapped
 from turnwire.adapters.openai_realtime.answers import RealtimeSpeech
 from turnwire.adapters.openai_realtime.audio_clock import AudioClock
-from turnwire.adapters.openai_realtime.responses import TAG, Responses
+from turnwire.adapters.openai_realtime.responses import TAG, OpenResponses
 from turnwire.adapters.openai_realtime.tools import RealtimeTools
 from turnwire.adapters.turn_counter import TurnCounter
 
@@ -50,7 +50,7 @@ class RealtimeMapper:
         self._model: str | None = None
         self._is_started = False
         self._is_over = False
-        self._responses = Responses()
+        self._responses = OpenResponses()
         self.server_plays = False
         """Whether the server plays the audio itself, over WebRTC or SIP."""
         self._steps = self._table()

@@ -8,7 +8,7 @@ TAG = "turnwire"
 """The key, in a response's metadata, of the tag that marks our own responses."""
 
 
-class Responses:
+class OpenResponses:
     """The responses of a session. A session generates one response at a time in its conversation."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from turnwire.adapters.turn_counter import TurnCounter
 
 
 @dataclass
-class Piece:
+class SpokenPiece:
     """A word or a sentence that the voice says."""
 
     text: str
@@ -31,7 +31,7 @@ class Voiced:
     """One context of the TTS: an answer, or a single sentence."""
 
     announced: list[str] = field(default_factory=list)
-    pieces: dict[int, Piece] = field(default_factory=dict)
+    pieces: dict[int, SpokenPiece] = field(default_factory=dict)
 
     def text(self, *, played_only: bool = False) -> str:
         text = ""
@@ -85,7 +85,7 @@ class BotSpeech:
 
     def voiced(self, frame: Any, at: float) -> None:
         self._has_voice = True
-        piece = Piece(frame.text, bool(frame.includes_inter_frame_spaces), frame.pts is not None)
+        piece = SpokenPiece(frame.text, bool(frame.includes_inter_frame_spaces), frame.pts is not None)
         self._voiced.setdefault(frame.context_id, Voiced()).pieces[frame.id] = piece
 
     def turn_in_context(self, frame: Any, at: float) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import IO
 
 from turnwire.commands.console import fail
-from turnwire.commands.moving.backup_format import FORMAT, BackupFault, Begin, End, Tally, unpacked
+from turnwire.commands.moving.backup_format import FORMAT, BackupEnd, BackupFault, Begin, Tally, unpacked
 
 
 class BackupFile:
     """The sessions of a backup. They can be read several times."""
 
-    def __init__(self, file: IO[bytes], name: str, begin: Begin, end: End) -> None:
+    def __init__(self, file: IO[bytes], name: str, begin: Begin, end: BackupEnd) -> None:
         self.name = name
         self.begin = begin
         self.end = end
@@ -55,7 +55,7 @@ class BackupFile:
         self._file.close()
 
 
-def check_whole(file: IO[bytes], read: Callable[[int], None]) -> tuple[Begin, End]:
+def check_whole(file: IO[bytes], read: Callable[[int], None]) -> tuple[Begin, BackupEnd]:
     """Raise BackupFault unless the file is complete."""
     tally = Tally()
     for data, _ in unpacked(file):

@@ -40,7 +40,7 @@ class Begin(Struct):
     begun_at: str
 
 
-class End(Struct):
+class BackupEnd(Struct):
     """The value of `end` in the last line. `sha256` is the checksum of all lines before it."""
 
     sessions: int
@@ -49,7 +49,7 @@ class End(Struct):
 
 
 class _Line(Struct):
-    end: End
+    end: BackupEnd
     backup: int | UnsetType = UNSET
 
 
@@ -61,7 +61,7 @@ class Tally:
         self.sessions = self.events = self.unreadable = 0
         self.cursor: str | None = None
         """The place of the last whole session."""
-        self.end: End | None = None
+        self.end: BackupEnd | None = None
         self._sha = hashlib.sha256()
         self._head: bytes | None = b""
         """The beginning of a line whose kind is not known yet; None inside a line."""

@@ -9,11 +9,12 @@ from typing import IO, Final
 
 import msgspec
 
-from turnwire.commands.moving.backup_format import FORMAT, BackupFault, Begin, End, Packer, Tally, unpacked
+from turnwire.commands.moving.backup_format import FORMAT, BackupEnd, BackupFault, Begin, Packer, Tally, unpacked
 
 _MEMBER: Final = 1024 * 1024
-"""The number of bytes after which a gzip member ends with the next line: about this much is fetched again after
-trouble."""
+"""The number of bytes after which a gzip member ends with the next line: about this many bytes are fetched again after
+trouble.
+"""
 
 
 class BackupWriter:
@@ -98,7 +99,7 @@ class BackupWriter:
     def finish(self) -> int:
         """Complete the file and make it durable. Return its size in bytes."""
         tally = self.tally
-        end = End(tally.sessions, tally.events, tally.sha256)
+        end = BackupEnd(tally.sessions, tally.events, tally.sha256)
         self._packer.put(msgspec.json.encode({"end": end}) + b"\n")
         size = self._packer.end_member()
         self._file.flush()

@@ -12,7 +12,7 @@ from turnwire.commands.console import check_gateway, output, printable, progress
 from turnwire.commands.moving.import_progress import ImportProgress
 from turnwire.commands.moving.line_file import LineFile
 from turnwire.commands.moving.old_database import OldDatabase
-from turnwire.commands.moving.sending import MOST_SHOWN, Pass, Source, shown
+from turnwire.commands.moving.sending import MOST_SHOWN, CallSource, Pass, shown
 from turnwire.rest.requests import Rest
 
 
@@ -62,7 +62,7 @@ async def _import(url: str, token: str | None, place: str, *, keep_open: bool, f
 
 
 async def _send_and_compare(
-    rest: Rest, source: Source, progress: Progress, kept: ImportProgress, *, keep_open: bool
+    rest: Rest, source: CallSource, progress: Progress, kept: ImportProgress, *, keep_open: bool
 ) -> tuple[Pass, Pass]:
     sent = await Pass(rest, source, progress, keep_open=keep_open, verify=False, kept=kept).run()
     checked = await Pass(rest, source, progress, keep_open=keep_open, verify=True).run(sent.bad)

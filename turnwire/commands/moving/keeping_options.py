@@ -17,7 +17,7 @@ def backup(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Write all sessions with all their events to a file, while the gateway goes on.
+    """Write all sessions to a file, while the gateway runs.
 
     \b
     Every night, each to its own file:

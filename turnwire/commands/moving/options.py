@@ -51,11 +51,15 @@ def export(
     *,
     session: Annotated[list[str] | None, typer.Option(help="Only this session; may be repeated.")] = None,
     started_after: Annotated[str | None, typer.Option(metavar="TIME", help="Only sessions that began later.")] = None,
-    started_before: Annotated[str | None, typer.Option(metavar="TIME", help="Only those that began earlier.")] = None,
+    started_before: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only sessions that began earlier.")
+    ] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Write sessions with all their events, one a line, as `turnwire import` reads them.
+    """Write sessions with all their events to a file.
+
+    Each line is a session, in the form that `turnwire import` reads.
 
     \b
     Everything, packed:

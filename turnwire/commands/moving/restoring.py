@@ -44,7 +44,7 @@ def _checked(path: Path, progress: Progress) -> BackupFile:
 
 
 def _report(backup: BackupFile, sent: Pass, checked: Pass) -> list[str]:
-    counts = {"restored": "imported", "stored already": "unchanged", "gone on since": "ahead"}
+    counts = {"restored": "imported", "stored already": "unchanged", "continued since": "ahead"}
     counts |= {"different": "different", "refused": "refused"}
     said = ", ".join(f"{sent.results[result]:,} {name}" for name, result in counts.items())
     same = checked.results["unchanged"] + checked.results["ahead"]

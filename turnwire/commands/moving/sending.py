@@ -22,7 +22,7 @@ MOST_SHOWN = 20
 _LONGEST_PAUSE = 5.0
 
 
-class Source(Protocol):
+class CallSource(Protocol):
     """Where past calls come from, one on each line."""
 
     name: str
@@ -42,7 +42,7 @@ class Pass:
     def __init__(
         self,
         rest: Rest,
-        source: Source,
+        source: CallSource,
         progress: Progress,
         *,
         verify: bool,

@@ -10,7 +10,9 @@ const MAX_REASON = 256;
 export function checkCall(sessionId: string, language: string | null, metadata: JsonObject | undefined): void {
   if (sessionId === "") throw new TypeError("the session id must not be empty");
   if (!isText(sessionId) || sessionId === "." || sessionId === "..") {
-    throw new TypeError(`the session id must be a text of valid Unicode, and not . or .., but is ${String(sessionId)}`);
+    throw new TypeError(
+      `the session id must be a string of valid Unicode, and not . or .., but is ${String(sessionId)}`,
+    );
   }
   if (!metadata) return;
   if (language === null) throw new TypeError("metadata is for a new session, which needs a language");

@@ -5,8 +5,8 @@ import { CommandRefused, textOf } from "../errors.ts";
 import type { CommandPush, CommandResult, Opened } from "../protocol.ts";
 
 /**
- * A function that carries out a command. A text that it returns goes with the result. Throwing CommandRefused refuses the
- * command. Any other error means that it failed.
+ * A function that carries out a command. A string that it returns is sent with the result. Throwing CommandRefused
+ * refuses the command. Any other error means that it failed.
  */
 export type CommandHandler = (command: CommandPush) => unknown;
 
@@ -135,7 +135,7 @@ export class Commands {
   }
 }
 
-/** Return the text as a gateway takes it: of a limited length, and without halves of surrogate pairs. */
+/** Return the text as a gateway accepts it: of a limited length, and without lone surrogates. */
 function sendable(message: string): string {
   return new TextDecoder().decode(new TextEncoder().encode(message.slice(0, MESSAGE_CHARS)));
 }

@@ -34,7 +34,8 @@ export class EventEncoder {
   entry(type: EventType, payload: JsonObject, options: EventOptions, limits: EventLimits): Entry {
     if (!TYPES.includes(type)) throw new InvalidEvent(`an event is one of ${TYPES.join(", ")}, not ${type}`);
     const { eventId = newId() } = options;
-    if (typeof eventId !== "string" || !eventId) throw new InvalidEvent("the id of an event must be a non-empty text");
+    if (typeof eventId !== "string" || !eventId)
+      throw new InvalidEvent("the id of an event must be a non-empty string");
     const text = encoded({ eventId, type, payload, timestamp: this.#stamp(options.timestamp) }, payload, limits);
     return { eventId, text, size: checkedSize(text, limits) };
   }
@@ -42,7 +43,7 @@ export class EventEncoder {
   /** Return the encoded signal, so that later changes of the payload have no effect. */
   signal(key: string, payload: JsonObject, limits: EventLimits): string {
     if (typeof key !== "string" || !key || [...key].length > MAX_KEY) {
-      throw new InvalidEvent(`the key of a signal must be a text of 1 to ${MAX_KEY} characters`);
+      throw new InvalidEvent(`the key of a signal must be a string of 1 to ${MAX_KEY} characters`);
     }
     const text = encoded({ type: "signal", key, payload }, payload, limits);
     checkedSize(text, limits);

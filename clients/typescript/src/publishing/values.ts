@@ -22,7 +22,7 @@ export function faultOf(value: unknown, maxDepth: number): string | undefined {
 function faultIn(value: unknown, depthLeft: number): string | undefined {
   switch (typeof value) {
     case "string":
-      return LONE_SURROGATE.test(value) ? ": a text has a lone surrogate" : undefined;
+      return LONE_SURROGATE.test(value) ? ": a string has a lone surrogate" : undefined;
     case "number":
       return numberFault(value);
     case "object":

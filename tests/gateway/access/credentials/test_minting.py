@@ -14,18 +14,18 @@ from tests.support.credentials import SECRET, Clock
 from tests.support.revocation_log import MemoryLog
 from turnwire.gateway.access.credentials.minting import MAX_TTL, Minting, MintRequest
 from turnwire.gateway.access.credentials.revocations import RevocationRequest, Revocations
-from turnwire.gateway.access.credentials.secret import Secret
+from turnwire.gateway.access.credentials.secret import JwtSecret
 from turnwire.gateway.access.credentials.tokens import Tokens
 from turnwire.gateway.access.principals import ANONYMOUS, Principal
 from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.errors import InvalidMessage
 from turnwire.protocol.rights import Scope, parse_scope
 
-TOKENS = Tokens(Secret(SECRET), None, None, None)
+TOKENS = Tokens(JwtSecret(SECRET), None, None, None)
 
 
 def minting(now: float | None = None) -> Minting:
-    return Minting(Secret(SECRET), None, None, Clock(time.time() if now is None else now))
+    return Minting(JwtSecret(SECRET), None, None, Clock(time.time() if now is None else now))
 
 
 def key(scope: str = "token:mint session:read", *sessions: str, **fields: Any) -> Principal:
@@ -110,9 +110,9 @@ def test_a_token_that_would_be_too_long_is_not_minted() -> None:
 
 
 async def test_minted_tokens_have_the_required_issuer_and_audience() -> None:
-    made = Minting(Secret(SECRET), "https://idp.example", "turnwire", Clock(time.time()))
+    made = Minting(JwtSecret(SECRET), "https://idp.example", "turnwire", Clock(time.time()))
     text = made.mint(key(), MintRequest(sub="alice", scope="", sessions=[])).token
-    tokens = Tokens(Secret(SECRET), None, "https://idp.example", "turnwire")
+    tokens = Tokens(JwtSecret(SECRET), None, "https://idp.example", "turnwire")
     assert (await tokens.authenticate(text)).id == "minted:key:web/sub:alice"
 
 

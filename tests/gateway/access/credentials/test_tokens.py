@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.credentials import SECRET, claims, ec_key, key_set, pem_of, public_jwk, rsa_key, token
 from turnwire.gateway.access.credentials.jwks import KeySetFile
-from turnwire.gateway.access.credentials.secret import Secret
+from turnwire.gateway.access.credentials.secret import JwtSecret
 from turnwire.gateway.access.credentials.tokens import MAX_BYTES, Tokens
 from turnwire.gateway.access.refusals import Refusal
 from turnwire.protocol.rights import Scope
@@ -32,7 +32,7 @@ def source_of(tmp_path: Path, *jwks: dict[str, Any]) -> KeySetFile:
 @pytest.fixture
 def tokens(tmp_path: Path) -> Tokens:
     """Judged by the secret, and by a key of each kind."""
-    return Tokens(Secret(SECRET), source_of(tmp_path), None, None)
+    return Tokens(JwtSecret(SECRET), source_of(tmp_path), None, None)
 
 
 async def reason_of(tokens: Tokens, text: str) -> str:
@@ -101,7 +101,7 @@ async def test_tokens_with_missing_or_wrong_claims_are_refused(
 async def test_an_issuer_learns_what_a_token_that_it_has_signed_must_have(tokens: Tokens) -> None:
     with pytest.raises(Refusal) as refused:
         await tokens.authenticate(token(scope=["session:read"]))
-    assert "scope be a text with spaces between the scopes" in str(refused.value)
+    assert "scope must be a string of scopes separated by spaces" in str(refused.value)
 
 
 async def test_token_times_may_be_off_by_half_a_minute(tokens: Tokens) -> None:
@@ -113,7 +113,7 @@ async def test_token_times_may_be_off_by_half_a_minute(tokens: Tokens) -> None:
 
 
 async def test_issuer_and_audience_are_required_when_configured(tmp_path: Path) -> None:
-    tokens = Tokens(Secret(SECRET), None, "https://idp.example", "turnwire")
+    tokens = Tokens(JwtSecret(SECRET), None, "https://idp.example", "turnwire")
     good: dict[str, Any] = {"iss": "https://idp.example", "aud": ["other", "turnwire"]}
     assert (await tokens.authenticate(token(**good))).id == "sub:alice"
     assert await reason_of(tokens, token(**{**good, "iss": "https://evil.example"})) == "token_issuer"

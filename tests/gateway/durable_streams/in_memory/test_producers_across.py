@@ -20,7 +20,7 @@ from turnwire.gateway.durable_streams.appending import Appending
 from turnwire.gateway.durable_streams.item_ids import ItemId
 from turnwire.gateway.durable_streams.producers import Producers
 from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
-from turnwire.gateway.durable_streams.storing import Storing
+from turnwire.gateway.durable_streams.storing import ItemStore
 from turnwire.gateway.live.items import Condition
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
 
@@ -35,7 +35,7 @@ class NoEnders:
         return nullcontext()
 
 
-class LateEnd(Storing):
+class LateEnd(ItemStore):
     """Something happens before a stream is closed."""
 
     before: Callable[[], Awaitable[object]]
@@ -48,7 +48,7 @@ class LateEnd(Storing):
 class Writer:
     """Writes to the stream `s` through one gateway."""
 
-    def __init__(self, gateway: MemoryGateway, kind: type[Storing] = Storing) -> None:
+    def __init__(self, gateway: MemoryGateway, kind: type[ItemStore] = ItemStore) -> None:
         limits = gateway.config.limits
         storing = self.storing = kind(limits, gateway.requests, cast("Enders", NoEnders()))
         self._appending = Appending(limits, gateway.requests, storing, Producers(gateway.store.events, patience=60))

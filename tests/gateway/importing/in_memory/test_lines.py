@@ -69,7 +69,7 @@ async def test_events_of_a_long_line_are_handed_on_before_the_line_has_ended() -
     assert read[0] < len(text) / 4
 
 
-async def test_what_was_not_read_of_a_long_line_is_skipped() -> None:
+async def test_unread_events_of_a_long_line_are_skipped() -> None:
     long = json.dumps({"sessionId": "long", "events": EVENTS})
     lines, _ = lines_of(cut(f'{long}\n{{"sessionId":"next"}}'.encode(), 64))
     assert isinstance(await lines.next(), Line)
@@ -99,9 +99,9 @@ async def test_a_line_that_cannot_be_read_harms_no_other(broken: str, said: str)
     ("end", "said"),
     [
         ("", "the stream ends within the line"),
-        ("\n", "the line ends within its events"),
+        ("\n", "the line ends in the middle of its events"),
         (', "x', "the stream ends within the line"),
-        (', "x\n', "the line ends within its events"),
+        (', "x\n', "the line ends in the middle of its events"),
         ('], "status": "failed"}\n', "events must be the last field"),
         (f', "{"x" * 600}"]}}', "an event has more than 500 bytes"),
     ],

@@ -47,7 +47,7 @@ async def test_a_backup_has_what_was_acked_and_what_is_archived_and_a_restore_ma
         await other.stop()
 
 
-async def test_what_was_restored_is_archived_again_when_its_time_is_over(
+async def test_a_restored_session_is_archived_again_when_its_time_is_over(
     here: MemoryGateway, objects: MemoryObjects
 ) -> None:
     lines = await backup_with_an_archived_session(here, objects)

@@ -138,7 +138,7 @@ async def test_an_archived_session_is_read_as_before_and_has_left_the_log(
     assert await made.look() == 0
 
 
-async def test_what_is_archived_is_a_line_that_an_import_reads(here: MemoryGateway, objects: MemoryObjects) -> None:
+async def test_an_archived_session_is_a_line_that_an_import_reads(here: MemoryGateway, objects: MemoryObjects) -> None:
     await past(here)
     await archived(here, objects)
     assert await check_session(objects, "s", 7) == []
@@ -208,7 +208,7 @@ class Kill:
 
 
 async def is_killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Return whether archiving has that many steps. If so, the gateway is killed there, and another one goes on."""
+    """Return whether archiving has that many steps. If so, the gateway is killed there, and another one continues."""
     database, objects = memory_database(), MemoryObjects()
     here, there = MemoryGateway(database), MemoryGateway(database)
     await past(here)
@@ -233,7 +233,7 @@ async def is_killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     return kill.left <= 0
 
 
-async def test_a_gateway_killed_at_any_step_leaves_the_session_whole_and_another_goes_on(
+async def test_a_gateway_killed_at_any_step_leaves_the_session_whole_and_another_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(marks, "SLICE", 2)
@@ -265,7 +265,7 @@ async def test_erasing_erases_in_the_archive_too(
     assert here.store.archive.cached_bytes == 0
 
 
-async def test_an_erasure_goes_on_once_the_archive_is_back(
+async def test_an_erasure_continues_once_the_archive_is_back(
     here: MemoryGateway, database: MemoryDatabase, objects: MemoryObjects
 ) -> None:
     await past(here)
@@ -347,7 +347,7 @@ async def test_a_damaged_archive_is_said_to_be_damaged(here: MemoryGateway, obje
     assert len(await check_session(objects, "s", 7)) == 1
 
 
-async def test_what_has_been_read_is_not_read_again_for_a_while(here: MemoryGateway, objects: MemoryObjects) -> None:
+async def test_archived_events_are_cached_for_a_while(here: MemoryGateway, objects: MemoryObjects) -> None:
     await past(here)
     await archived(here, objects)
     objects.reads = 0
@@ -358,7 +358,7 @@ async def test_what_has_been_read_is_not_read_again_for_a_while(here: MemoryGate
     assert objects.reads == first
 
 
-async def test_without_the_setting_what_is_archived_stays_and_cannot_be_read(
+async def test_without_the_setting_archived_sessions_stay_and_their_events_cannot_be_read(
     here: MemoryGateway, there: MemoryGateway, objects: MemoryObjects
 ) -> None:
     await past(here)

@@ -49,7 +49,7 @@ async def _each(lines: Lines) -> Any:
 
 
 def other_gateway(**settings: Any) -> MemoryGateway:
-    """One on a database of its own."""
+    """A gateway on a separate database."""
     return MemoryGateway(memory_database(), **settings)
 
 
@@ -66,7 +66,7 @@ async def test_a_backup_has_every_session_newest_first_with_its_events(here: Mem
         ]
 
 
-async def test_what_was_acked_just_before_is_in_it_whichever_gateway_has_the_call(
+async def test_a_backup_has_events_acked_just_before_it_whichever_gateway_has_the_call(
     here: MemoryGateway, there: MemoryGateway
 ) -> None:
     live = await there.create("s")
@@ -77,7 +77,7 @@ async def test_what_was_acked_just_before_is_in_it_whichever_gateway_has_the_cal
     assert (line["status"], [each["eventId"] for each in line["events"]]) == ("active", ["e1", "e2"])
 
 
-async def test_a_backup_goes_on_behind_the_last_line_that_was_kept(here: MemoryGateway) -> None:
+async def test_a_backup_continues_after_the_last_line_that_was_kept(here: MemoryGateway) -> None:
     for number in range(5):
         live, _ = await here.sessions.create(backup_record(number))
         await here.append(live, event("e"))
@@ -116,7 +116,7 @@ async def test_a_session_that_is_erased_meanwhile_is_left_out(
     assert [json.loads(line).get("sessionId") for line in pieces.splitlines()] == ["b", None]
 
 
-async def test_what_is_restored_elsewhere_is_as_it_was_with_every_id_seq_and_time(here: MemoryGateway) -> None:
+async def test_a_restored_session_has_its_former_ids_seqs_and_times(here: MemoryGateway) -> None:
     future = int(timedelta(days=20_000).total_seconds() * 1000)
     ended = await here.create("ended", event("e1", {"n": 1.0}, 5), event("e2", at=future), metadata={"a": [None, "é"]})
     await here.end(ended, "failed", "hangup")
@@ -140,7 +140,7 @@ def sorted_lines(lines: list[Json]) -> list[Json]:
     return sorted(lines, key=lambda line: str(line["sessionId"]))
 
 
-async def test_what_a_bot_sends_again_after_a_restore_is_a_duplicate(here: MemoryGateway) -> None:
+async def test_an_event_that_a_bot_sends_again_after_a_restore_is_a_duplicate(here: MemoryGateway) -> None:
     live = await here.create("s", event("e1", {"n": 1}), event("e2"))
     lines = await backup_of(here)
     await here.append(live, event("after the backup"))
@@ -179,7 +179,7 @@ async def test_a_restore_adds_what_is_missing_and_reports_what_differs(here: Mem
         await other.stop()
 
 
-async def test_what_has_gone_on_since_the_backup_is_said_to_be_ahead_and_stays(here: MemoryGateway) -> None:
+async def test_a_session_that_has_continued_since_the_backup_is_ahead_and_stays_as_it_is(here: MemoryGateway) -> None:
     for name in ("longer", "ended"):
         await here.create(name, event("e1"))
     lines = await backup_of(here)
@@ -258,7 +258,7 @@ async def test_a_restored_call_that_somebody_published_ends_as_abandoned_and_ano
 
 
 @pytest.mark.parametrize("watched", [True, False])
-async def test_a_bot_that_comes_back_goes_on_with_its_restored_call(here: MemoryGateway, watched: bool) -> None:
+async def test_a_bot_that_comes_back_continues_with_its_restored_call(here: MemoryGateway, watched: bool) -> None:
     await here.claim(await here.create("s", event("e1")))
     lines = await backup_of(here)
     other = other_gateway(alone=True, search="off")

@@ -67,13 +67,13 @@ def keeping(
 async def ended(
     gateway: MemoryGateway, session_id: str, day: float, status: FinalStatus = "completed", **fields: Any
 ) -> None:
-    """A session with an event that ended so many days after STARTED."""
+    """A session with an event that ended this many days after STARTED."""
     live = await gateway.create(session_id, event("e"), **fields)
     await gateway.requests.complete(session_id, status, None, STARTED + day * DAY)
     gateway.sessions.evict(live)
 
 
-async def test_what_has_ended_so_many_days_ago_is_erased_and_nothing_else(
+async def test_only_sessions_that_ended_long_enough_ago_are_erased(
     here: MemoryGateway, today: Days, database: MemoryDatabase
 ) -> None:
     for number in range(130):
@@ -122,7 +122,7 @@ async def test_exceptions_by_status_and_metadata_are_kept_as_long_as_they_say(
         assert set(erased) == gone, day
 
 
-async def test_of_many_gateways_one_looks_and_another_one_soon_after_it_was_killed(
+async def test_one_of_many_gateways_runs_retention_and_another_one_soon_after_it_was_killed(
     here: MemoryGateway, there: MemoryGateway, today: Days
 ) -> None:
     today.days = 40
@@ -172,7 +172,7 @@ async def test_a_new_session_of_the_same_id_is_not_taken_for_the_old_one(
     assert (await there.stored()).life == 77
 
 
-async def test_it_looks_again_and_again_also_after_trouble(
+async def test_retention_looks_again_and_again_even_after_trouble(
     join: StartMemory, today: Days, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = join(alone=True)
@@ -217,7 +217,7 @@ class Reads:
 
 
 async def past(gateway: MemoryGateway, session_id: str, day: float, **fields: Any) -> None:
-    """A session that began, and ended, so many days after STARTED."""
+    """A session that began and ended these numbers of days after STARTED."""
     moment = STARTED + day * DAY
     live, _ = await gateway.sessions.create(SessionRecord(session_id, "en", moment, **fields))
     await gateway.requests.complete(session_id, "completed", None, moment)
@@ -226,7 +226,7 @@ async def past(gateway: MemoryGateway, session_id: str, day: float, **fields: An
 
 @pytest.fixture
 def held(tmp_path: Path) -> RetentionRules:
-    """All is kept for 30 days, what is on hold for ever, that of one tenant for 60 days."""
+    """Sessions are kept for 30 days, those on hold for ever, and those of one tenant for 60 days."""
     return rules(
         tmp_path,
         """
@@ -279,7 +279,7 @@ async def test_a_session_that_ended_later_than_it_began_leaves_when_its_time_is_
     assert (await made.look(), reads.count) == (0, 0)
 
 
-async def test_what_is_taken_off_hold_and_what_is_brought_in_leaves_with_the_next_look(
+async def test_sessions_taken_off_hold_or_imported_leave_with_the_next_look(
     here: MemoryGateway, there: MemoryGateway, today: Days, held: RetentionRules
 ) -> None:
     await past(here, "held", 0, metadata={"hold": True})

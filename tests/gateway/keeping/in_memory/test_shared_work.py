@@ -1,4 +1,4 @@
-"""Of several gateways one works at a time, and another one goes on soon after it has died."""
+"""Of several gateways, one works at a time, and another one continues soon after it has died."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ async def work(here: MemoryGateway, there: MemoryGateway) -> Callable[..., Await
 Start = Callable[..., Awaitable[tuple[Worker, Worker]]]
 
 
-async def test_one_works_as_long_as_it_takes_and_the_other_does_not(work: Start) -> None:
+async def test_one_gateway_works_as_long_as_necessary_while_the_other_one_waits(work: Start) -> None:
     first, second = await work(20 * LEASE_SECONDS)
     await pass_time(21 * LEASE_SECONDS)
     assert (len(first.ended), second.begun) == (1, [])
 
 
-async def test_after_one_has_done_it_all_wait_for_the_next_time(work: Start) -> None:
+async def test_all_gateways_wait_for_the_interval_after_one_has_done_the_work(work: Start) -> None:
     first, second = await work(10)
     await pass_time(HOUR - 60)
     assert (len(first.begun), second.begun) == (1, [])
@@ -81,7 +81,7 @@ async def test_work_that_failed_is_not_tried_by_each_gateway_in_turn(work: Start
     assert (len(first.begun), first.ended, second.begun) == (1, [], [])
 
 
-async def test_when_one_is_killed_at_work_another_goes_on_soon(work: Start, here: MemoryGateway) -> None:
+async def test_another_gateway_continues_soon_after_one_is_killed_at_work(work: Start, here: MemoryGateway) -> None:
     first, second = await work(10 * LEASE_SECONDS)
     await pass_time(5 * LEASE_SECONDS)
     killed = asyncio.get_running_loop().time()
@@ -94,7 +94,7 @@ async def test_when_one_is_killed_at_work_another_goes_on_soon(work: Start, here
     assert len(second.ended) == 1
 
 
-async def test_one_that_does_not_reach_the_database_stops_before_long(work: Start, here: MemoryGateway) -> None:
+async def test_a_gateway_that_loses_the_database_stops_its_work_before_long(work: Start, here: MemoryGateway) -> None:
     first, second = await work(10 * LEASE_SECONDS)
     await pass_time(LEASE_SECONDS)
     here.line.cut = True

@@ -62,7 +62,7 @@ class Log:
         for _, pending in own:
             self.put(pending)
         durable.events += own
-        self.ledger.settle()
+        self.ledger.learn_pending()
         round_.answer(durable.shaped("s"), durable)
         return round_
 

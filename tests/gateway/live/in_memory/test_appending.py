@@ -102,7 +102,7 @@ async def test_an_event_stored_by_another_gateway_is_answered_as_a_duplicate(
     assert (again[1].event.seq, again[1].duplicate) == (3, False)
 
 
-async def test_a_condition_is_asked_about_the_log_that_the_events_come_behind(
+async def test_a_condition_is_asked_about_the_log_that_precedes_the_events(
     here: MemoryGateway, there: MemoryGateway
 ) -> None:
     live = await here.create("s", event("a"))

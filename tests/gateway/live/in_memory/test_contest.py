@@ -1,4 +1,4 @@
-"""Contests: a gateway that loses every race for the log's next position is let in by the gateway that wins them."""
+"""Contests: a gateway that loses every race for the log's next position gets its turn from the winner."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_an_event_sent_by_rest_gets_in_beside_a_busy_publisher_at_another_
     assert seat.seqs == [seq for seq, each in enumerate(log, 1) if each.startswith("p")]
 
 
-async def test_it_gets_in_sooner_if_the_bus_tells_of_its_lost_races(join: StartMemory) -> None:
+async def test_a_losing_gateway_gets_in_sooner_if_the_bus_reports_its_lost_races(join: StartMemory) -> None:
     hub = LossyHub(1)
     hub.calm()
     here, there = join(bus=hub.line()), join(bus=hub.line())

@@ -60,7 +60,7 @@ def test_events_that_the_ledger_already_knows_are_not_learned_again() -> None:
     assert (log.ledger.head, log.ledger.candidates("e2")) == (2, [2])
 
 
-def test_a_reread_log_goes_on_with_the_page_after_its_digests() -> None:
+def test_a_reread_log_continues_with_the_page_after_its_digests() -> None:
     log, ledger = KnownLog(), Ledger()
     ledger.add_digests(pack_digests(["e1", "e2", "e3", "e4"]))
     ledger.learn(5, "e5")

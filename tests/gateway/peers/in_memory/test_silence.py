@@ -1,4 +1,4 @@
-"""A bot that is gone says nothing any more: who joins late sees no half sentence of it, at any gateway."""
+"""No late subscriber is shown the half sentence of a bot that is gone, at any gateway."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def pair(join: StartMemory, hub: LossyHub) -> Pair:
     return await Pair(join(bus=line), join(bus=hub.line()), line).begin()
 
 
-async def test_what_a_bot_that_vanished_was_saying_is_forgotten_at_the_other_gateways(pair: Pair) -> None:
+async def test_the_interim_text_of_a_vanished_bot_is_forgotten_at_the_other_gateways(pair: Pair) -> None:
     await pair.say("I wou")
     pair.bot_side.release(pair.bot)
     assert spoken(pair.bot_side) is None
@@ -77,7 +77,7 @@ async def test_a_bot_that_took_over_is_still_heard_when_the_older_one_leaves(pai
     assert spoken(pair.bot_side) == spoken(pair.watched) == "Hello"
 
 
-async def test_what_was_being_said_is_forgotten_with_the_gateway_that_told_it(
+async def test_interim_texts_are_forgotten_with_the_gateway_that_reported_them(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def publish(_letters: object) -> None:
@@ -88,7 +88,7 @@ async def test_what_was_being_said_is_forgotten_with_the_gateway_that_told_it(
     await until(lambda: spoken(pair.watched) is None)
 
 
-async def test_what_is_being_said_is_forgotten_while_the_bus_is_away(pair: Pair, hub: LossyHub) -> None:
+async def test_interim_texts_are_forgotten_while_the_bus_is_away(pair: Pair, hub: LossyHub) -> None:
     await pair.say("I wou")
     for line in tuple(hub.lines):
         line.cut()

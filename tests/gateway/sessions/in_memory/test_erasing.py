@@ -1,4 +1,4 @@
-"""Erasure: nothing is left of a session, whatever is cut short, and nobody takes the next one of its id for it."""
+"""Erasure: nothing of a session is left, whatever is cut short, and its successor is never mistaken for it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ async def create(gateway: MemoryGateway, *ids: str) -> None:
         await gateway.requests.append("s", events(*ids), 100)
 
 
-async def test_nothing_is_left_and_the_id_is_free(join: StartMemory, database: MemoryDatabase) -> None:
+async def test_an_erased_session_leaves_nothing_in_the_store_and_its_id_is_free(
+    join: StartMemory, database: MemoryDatabase
+) -> None:
     alone = join(alone=True)
     await create(alone, "a", "b")
     assert await alone.parts.erasing.erase("s", force=False)
@@ -61,7 +63,7 @@ async def test_a_new_session_of_the_id_remembers_nothing(join: StartMemory) -> N
 
 
 @pytest.mark.parametrize("crash", range(7))
-async def test_what_a_crash_leaves_half_erased_is_hidden_and_finished_by_the_next_start(
+async def test_a_session_left_half_erased_by_a_crash_is_hidden_and_removed_by_the_next_start(
     join: StartMemory, database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch, crash: int
 ) -> None:
     """Note, mark, events, digests, document, and the note again, which other gateways read for a while."""
@@ -171,7 +173,7 @@ async def test_a_publisher_of_the_erased_one_writes_nothing_into_the_new_one(
     assert await there.requests.append("s", events("new-12"), 100)
 
 
-async def test_what_came_too_late_for_the_erased_one_is_removed(
+async def test_late_events_of_an_erased_session_are_removed(
     here: MemoryGateway, there: MemoryGateway, database: MemoryDatabase
 ) -> None:
     await create(here, "a")
@@ -189,7 +191,7 @@ async def test_what_came_too_late_for_the_erased_one_is_removed(
 
 
 @pytest.mark.parametrize("ask", ["append", "complete", "amend", "view", "create"])
-async def test_whoever_asks_another_gateway_means_the_session_there_is_now(
+async def test_a_request_to_another_gateway_after_an_erasure_means_the_new_session(
     here: MemoryGateway, there: MemoryGateway, ask: str
 ) -> None:
     await create(here, "old")
@@ -235,7 +237,9 @@ async def test_fields_and_pages_of_the_erased_one_are_not_written_to_the_new_one
     assert await here.log() == ["new", "b", "a"]
 
 
-async def test_who_asks_while_it_is_erased_gets_the_same_answer(join: StartMemory, database: MemoryDatabase) -> None:
+async def test_a_second_request_during_an_erasure_gets_the_same_answer(
+    join: StartMemory, database: MemoryDatabase
+) -> None:
     gateways = [join(), join()]
     await create(gateways[0], *(f"e{number}" for number in range(5)))
     erased = await asyncio.gather(*(each.parts.erasing.erase("s", force=False) for each in gateways * 3))
@@ -263,7 +267,7 @@ async def test_a_takeover_by_somebody_else_is_refused_across_gateways(
     assert bob.replaced is None
 
 
-async def test_what_waits_of_it_for_a_slow_reader_is_not_sent(join: StartMemory) -> None:
+async def test_events_of_an_erased_session_that_wait_for_a_slow_reader_are_not_sent(join: StartMemory) -> None:
     alone = join(alone=True)
     await create(alone)
     read, reading = [], asyncio.Event()

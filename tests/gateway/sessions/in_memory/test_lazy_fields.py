@@ -152,7 +152,7 @@ async def test_a_gateway_alone_writes_a_live_call_with_every_64th_event(join: St
     assert ((await here.stored()).last_seq, live.state.unwritten) == (130, False)
 
 
-async def test_what_a_gateway_alone_has_not_written_is_found_after_a_crash(join: StartMemory) -> None:
+async def test_fields_that_a_lone_gateway_has_not_written_are_found_after_a_crash(join: StartMemory) -> None:
     here = join(alone=True)
     live = await here.create()
     await here.claim(live)
@@ -170,7 +170,7 @@ async def test_what_a_gateway_alone_has_not_written_is_found_after_a_crash(join:
     assert (await after.stored()).last_seq == 64
 
 
-async def test_where_others_read_them_the_fields_of_a_call_are_written_each_time(here: MemoryGateway) -> None:
+async def test_on_a_shared_database_the_fields_of_a_call_are_written_at_each_flush(here: MemoryGateway) -> None:
     live = await here.create()
     await here.claim(live)
     for number in range(3):

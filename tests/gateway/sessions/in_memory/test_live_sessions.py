@@ -60,7 +60,7 @@ async def test_everyone_waiting_for_a_session_learns_why_it_cannot_be_opened(her
 
 
 @pytest.mark.parametrize("begun", [False, True])
-async def test_everyone_waiting_for_a_session_is_told_when_the_gateway_stops(
+async def test_everyone_waiting_for_a_session_gets_an_error_when_the_gateway_stops(
     here: MemoryGateway, there: MemoryGateway, begun: bool
 ) -> None:
     await here.create()

@@ -1,4 +1,4 @@
-"""What a gateway that leaves knows of logs is handed over, and only believed if the log confirms it."""
+"""A gateway that leaves stores what it knows about logs, and another one uses that only if the log confirms it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_the_next_gateway_reads_only_the_last_event_that_the_one_before_kn
     assert noted == [(13, 13)]
 
 
-async def test_what_was_stored_after_it_has_left_is_read_from_the_log(
+async def test_events_stored_after_a_gateway_has_left_are_read_from_the_log(
     here: MemoryGateway, there: MemoryGateway, join: StartMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await here.create("s", *events(*named(range(1, 5))))
@@ -121,7 +121,7 @@ async def test_pages_that_begin_with_what_was_handed_over_are_digests_as_any(
     assert [len(times) for _, times in handed_over] == [64, 64]
 
 
-async def test_what_the_log_does_not_confirm_is_not_believed(
+async def test_a_tail_that_the_log_does_not_confirm_is_ignored(
     here: MemoryGateway, join: StartMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = await here.create("s", *events(*named(range(1, 7))))
@@ -145,7 +145,7 @@ def replace_tail(tail: LogTail, **fields: Any) -> LogTail:
     return msgspec.structs.replace(tail, **fields)
 
 
-async def test_nothing_is_handed_over_that_is_short_over_or_in_doubt(here: MemoryGateway) -> None:
+async def test_no_tail_is_stored_of_a_short_an_ended_or_an_uncertain_log(here: MemoryGateway) -> None:
     short, over, doubtful = [
         await here.create(name, *events(*named(range(count)))) for name, count in (("a", 1), ("b", 5), ("c", 5))
     ]
@@ -158,7 +158,9 @@ async def test_nothing_is_handed_over_that_is_short_over_or_in_doubt(here: Memor
     ] * 3
 
 
-async def test_it_goes_with_the_end_of_the_log_and_with_the_session(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_a_tail_is_dropped_with_the_end_of_the_log_and_with_the_session(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     stored = here.database.majority["digests"]
     for name in ("s", "t"):
         await here.create(name, *events(*named(range(1, 7))))

@@ -33,7 +33,7 @@ async def test_a_list_by_status_shows_sessions_as_they_are_now(here: MemoryGatew
     assert list(await listed(here, status)) == ["s"]
 
 
-async def test_alone_a_list_by_status_is_exact_too(join: StartMemory) -> None:
+async def test_a_list_by_status_is_exact_on_a_lone_gateway_too(join: StartMemory) -> None:
     alone = join(alone=True)
     await alone.create("s", event("a"))
     await alone.create("other")
@@ -52,7 +52,7 @@ async def test_a_list_shows_what_another_gateway_has_made_of_a_session(
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 18, 83, 700])
-async def test_what_another_gateway_has_not_written_yet_is_seen(
+async def test_a_list_shows_fields_that_another_gateway_has_not_written_yet(
     here: MemoryGateway, there: MemoryGateway, count: int
 ) -> None:
     await here.create("s", *(event(f"e{n}", at=n) for n in range(1, count + 1)))
@@ -111,7 +111,7 @@ async def test_how_long_a_session_of_another_gateway_was_quiet_is_not_guessed(
     assert there.parts.pages.quiet_ms((await listed(there))["s"]) is None
 
 
-async def test_an_event_in_the_time_of_grace_is_seen_in_lists(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_an_event_in_the_grace_time_is_seen_in_lists(here: MemoryGateway, there: MemoryGateway) -> None:
     live = await here.create("s", event("a"))
     await here.end(live)
     await here.append(live, event("b"))
@@ -119,7 +119,7 @@ async def test_an_event_in_the_time_of_grace_is_seen_in_lists(here: MemoryGatewa
     assert (session.status, session.last_seq) == ("completed", 2)
 
 
-async def test_what_is_known_here_is_not_read_again(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_a_list_reads_no_log_of_a_session_in_memory(here: MemoryGateway, there: MemoryGateway) -> None:
     live = await here.create("s", *events(*(f"e{n}" for n in range(40))))
     elsewhere = await there.open()
     await there.append(elsewhere, event("more"))

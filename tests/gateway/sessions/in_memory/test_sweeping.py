@@ -125,7 +125,7 @@ async def test_full_memory_only_delays_an_abandonment(join: StartMemory) -> None
 
 
 async def left_by_a_restart(join: StartMemory) -> MemoryGateway:
-    """A gateway that is alone. Before it was restarted in order, somebody published the session."""
+    """A lone gateway. Before its orderly restart, somebody published the session."""
     gone = join(alone=True, search="off", **QUICK)
     await gone.claim(await gone.create("s", event("a")))
     await gone.parts.lazy_fields.flush()

@@ -184,7 +184,7 @@ async def test_slices_get_half_of_the_time_while_anybody_waits_for_an_ack() -> N
     assert stage.heard() == [[1]] * MANY
 
 
-async def test_what_the_loop_takes_to_write_the_frames_of_a_slice_counts_too() -> None:
+async def test_the_time_in_which_the_loop_writes_the_frames_of_a_slice_counts_too() -> None:
     stage = Stage(MANY)
     stage.storing.size = 1
     stage.advance()
@@ -236,7 +236,7 @@ async def test_a_watcher_that_leaves_meanwhile_hears_no_more() -> None:
     assert watchers_of(stage.state) == {}
 
 
-async def test_whatever_is_told_besides_events_comes_after_the_events_before_it() -> None:
+async def test_other_news_comes_after_the_events_before_it() -> None:
     tellings: Sequence[tuple[Callable[[Watchers], None], list[int | str]]] = (
         (Watchers.session_changed, [1, 2, "session"]),
         (lambda audience: audience.signalled("interim", {}), [1, 2, "interim"]),

@@ -61,13 +61,15 @@ async def seqs(replays: Replays, first: int, last: int, record: SessionRecord | 
     return [seq for _, seq in await replays.frames(record or session(), first, last, encode)]
 
 
-async def test_those_who_come_at_the_same_moment_share_a_read(replays: Replays, log: CountedLog) -> None:
+async def test_watchers_that_come_at_the_same_moment_share_a_read(replays: Replays, log: CountedLog) -> None:
     found = await asyncio.gather(*(seqs(replays, 5, 8) for _ in range(100)))
     assert found == [[5, 6, 7, 8]] * 100
     assert log.reads == [("s", 5, 8)]
 
 
-async def test_those_who_come_a_moment_later_too_but_not_for_ever(replays: Replays, log: CountedLog) -> None:
+async def test_a_window_is_kept_for_watchers_that_come_a_moment_later_but_not_for_ever(
+    replays: Replays, log: CountedLog
+) -> None:
     for _ in range(3):
         assert await seqs(replays, 5, 8) == [5, 6, 7, 8]
     assert len(log.reads) == 1
@@ -98,7 +100,7 @@ async def test_a_watcher_who_leaves_does_not_cancel_the_read_of_others(replays: 
     assert len(log.reads) == 1
 
 
-async def test_a_failure_reaches_all_who_wait_and_nobody_after_them(replays: Replays, log: CountedLog) -> None:
+async def test_a_failed_read_reaches_all_that_wait_and_no_later_watcher(replays: Replays, log: CountedLog) -> None:
     log.away = True
     found = await asyncio.gather(*(seqs(replays, 5, 8) for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in found] == [StorageUnavailable] * 3
@@ -107,7 +109,7 @@ async def test_a_failure_reaches_all_who_wait_and_nobody_after_them(replays: Rep
     assert await seqs(replays, 5, 8) == [5, 6, 7, 8]
 
 
-async def test_those_who_wait_when_the_gateway_stops_are_told_so(replays: Replays) -> None:
+async def test_watchers_that_wait_when_the_gateway_stops_get_an_error(replays: Replays) -> None:
     waiting = asyncio.create_task(seqs(replays, 5, 8))
     await asyncio.sleep(0.001)
     await replays.stop()

@@ -103,7 +103,7 @@ async def test_a_message_that_fails_holds_back_its_own_session_only_and_is_sent_
     await until(lambda: receiver.told("s") == _ALL)
 
 
-async def test_after_the_last_attempt_the_endpoint_is_disabled_and_says_so_and_goes_on_when_enabled(
+async def test_after_the_last_attempt_the_endpoint_is_disabled_and_says_so_and_continues_when_enabled(
     tell: Tell, receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (schedule, round):
@@ -210,7 +210,7 @@ async def test_nothing_is_kept_of_a_session_that_has_been_told_to_its_end(
     assert receiver.told() == ["session.completed"]
 
 
-async def test_what_happened_before_the_endpoint_was_added_is_not_told(tell: Tell, receiver: Receiver) -> None:
+async def test_events_from_before_the_endpoint_was_added_are_not_told(tell: Tell, receiver: Receiver) -> None:
     here, teller = tell()
     await call(here, "past")
     running = await begin(here, "running", event("e1"))
@@ -303,7 +303,7 @@ async def test_a_session_that_began_before_the_endpoint_was_added_and_is_created
     assert receiver.taken[0][1]["timestamp"] == format_time(began)
 
 
-async def test_an_erased_session_is_not_told_of_any_more(
+async def test_webhooks_are_told_nothing_more_of_an_erased_session(
     tell: Tell, receiver: Receiver, database: MemoryDatabase
 ) -> None:
     here, teller = tell()
@@ -366,7 +366,7 @@ async def test_a_rotated_secret_signs_next_to_the_older_one_for_a_while(tell: Te
     assert receiver.secrets == [[second, first], [second]]
 
 
-async def test_imported_calls_are_no_news(tell: Tell, receiver: Receiver) -> None:
+async def test_imported_calls_are_not_sent_to_webhooks(tell: Tell, receiver: Receiver) -> None:
     here, teller = tell()
     await teller.add("*")
     past = record("past", importing=True)
