@@ -103,8 +103,8 @@ def replay(
     After an outage of the receiver:
         turnwire webhook replay wh_3f8a2c61b9d04e5f8a7b --since 2025-12-21T10:30:00Z
 
-    Messages keep their ids, by which the receiver recognizes messages that it has already. To skip what is waiting,
-    give the present time.
+    Messages keep their ids, by which the receiver knows what it has already. To skip what is waiting, give the
+    present time.
     """
     _ask(url, token, "POST", webhook_id, "replay", body={"since": since})
     typer.echo(f"Everything since {since} is sent again.")

@@ -95,7 +95,7 @@ async def test_no_ping_is_sent_if_none_is_expected(listener: Listener) -> None:
     assert listener.heard_so_far() == []
 
 
-def test_the_variables_of_systemd_are_not_passed_on_to_child_processes(listener: Listener) -> None:
+def test_what_systemd_has_said_in_the_environment_is_not_passed_on_to_child_processes(listener: Listener) -> None:
     environment = {"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "3000000", "HOME": "/"}
     Systemd.from_environment(environment).ready()
     assert environment == {"HOME": "/"}
