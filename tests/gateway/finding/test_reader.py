@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from turnwire.gateway.finding.reader import Reader
+from turnwire.gateway.finding.reader import SearchReader
 from turnwire.store.search.finder import Finder
 
 _ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + begun() FROM n) SELECT max(i) FROM n"
@@ -26,7 +26,7 @@ async def test_closing_ends_a_question_that_is_being_answered(tmp_path: Path) ->
         finder.connection.create_function("begun", 0, one)
         return finder.connection.execute(_ENDLESS).fetchone()
 
-    reader = Reader(tmp_path / "search.db", "search-test")
+    reader = SearchReader(tmp_path / "search.db", "search-test")
     await reader.open()
     asking = asyncio.create_task(reader.ask(ask))
     await asyncio.to_thread(begun.wait)
