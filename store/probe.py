@@ -10,11 +10,14 @@ from turnwire.store.condition import AWAY, StorageState
 
 _log = logging.getLogger("turnwire.health")
 _FRESH_SECONDS = 1.0
+_FRESH_DOWN_SECONDS = 0.1
+"""The same for an answer that the storage cannot be used: traffic should come soon after it can, such as at a start."""
 _UNKNOWN = StorageState(False, AWAY)
 
 
 class StorageProbe:
-    """The last known state of the storage, refreshed at most once a second by a ping that all callers share.
+    """The last known state of the storage, refreshed by a ping that all callers share: at most once a second, or ten
+    times while the storage cannot be used.
 
     Owner of the ping's task, of which there is at most one.
     """
@@ -51,7 +54,8 @@ class StorageProbe:
     async def _ask(self) -> None:
         try:
             self._answer = await self._ask_storage()
-            self._fresh_until = asyncio.get_running_loop().time() + _FRESH_SECONDS
+            fresh = _FRESH_SECONDS if self._answer.up else _FRESH_DOWN_SECONDS
+            self._fresh_until = asyncio.get_running_loop().time() + fresh
         except Exception:
             self._answer = _UNKNOWN
             _log.exception("the storage could not even be asked")

@@ -1,10 +1,11 @@
-"""The background tasks of a gateway: those that run once, and those that repeat."""
+"""What runs in the background and has to be ended: the tasks of a gateway, and the parts of its process."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from inspect import isawaitable
 from typing import Any
 
 from turnwire.protocol.errors import StorageUnavailable
@@ -34,6 +35,29 @@ class Periodic:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Started:
+    """The parts that a process has started, each by its name in the log, with the function that ends it."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[str, Callable[[], object]]] = []
+        self.ending = ""
+        """The name of the part that is being ended, or was ended last."""
+
+    def add(self, name: str, end: Callable[[], object]) -> None:
+        """Add a part that was started. `end` may return an awaitable."""
+        self._parts.append((name, end))
+
+    async def end(self) -> None:
+        """End all parts, the last one first. An error in one does not prevent the end of the others."""
+        while self._parts:
+            self.ending, end = self._parts.pop()
+            try:
+                if isawaitable(ended := end()):
+                    await ended
+            except Exception:
+                _log.exception("the end of %s failed", self.ending)
 
 
 async def _repeat(pause: float, work: Callable[[], Awaitable[None]]) -> None:

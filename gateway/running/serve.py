@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import uvloop
@@ -20,6 +19,7 @@ import uvloop
 from turnwire.gateway.access.mode import choose_mode
 from turnwire.gateway.config import Config, ConfigError
 from turnwire.gateway.running.collector import calm_collector, scan_often
+from turnwire.gateway.running.periodic import Started
 from turnwire.gateway.running.systemd import Systemd
 from turnwire.gateway.telemetry.hiding import hide_password
 from turnwire.store.embedded.faults import EmbeddedDatabaseError
@@ -155,8 +155,8 @@ class _Process:
         self._store: Store | None = None
         self._member: Member | None = None
         self._systemd = Systemd.from_environment()
-        self._started: list[tuple[str, Callable[[], object]]] = []
-        """What was started, except the database, by its name in the log, and what ends it. Ended in reverse order."""
+        self._started = Started()
+        """Everything but the database."""
 
     async def start(self) -> str:
         """Start all parts. Return the URL the gateway listens on. After an error, call `stop` for what was started."""
@@ -180,23 +180,23 @@ class _Process:
             )
         except ValueError as error:
             raise ConfigError(hide_password(str(error))) from None
-        self._started.append(("the connections to the database", store.close))
+        self._started.add("the connections to the database", store.close)
         if (fault := await store.format_fault()) is not None:
             raise ServeError(fault)
         gateway = parts.gateway(self._config, store, self._member)
         if (database := self._database) is not None:
             gateway.metrics.embedded_restarts = lambda: database.restarts
         runner = gateway.make_runner()
-        self._started.append(("open requests", runner.cleanup))
+        self._started.add("open requests", runner.cleanup)
         await runner.setup()
         if self._member is not None:
             unshare = await self._member.share_metrics(gateway.metrics.registry, gateway.recent.readings)
-            self._started.append(("shared metrics", unshare))
-        self._started.append(("the drain", gateway.drain))
+            self._started.add("shared metrics", unshare)
+        self._started.add("the drain", gateway.drain)
         self._reload_on_signal(gateway)
         url = await self._listen(parts.site, runner)
-        self._started.append(("signs of life", self._begin_signs_of_life(gateway.probe)))
-        self._started.append(("the drain delay", gateway.leave))
+        self._started.add("signs of life", self._begin_signs_of_life(gateway.probe))
+        self._started.add("the drain delay", gateway.leave)
         return url
 
     def _reload_on_signal(self, gateway: Gateway) -> None:
@@ -208,7 +208,7 @@ class _Process:
             task.add_done_callback(tasks.discard)
 
         loop.add_signal_handler(signal.SIGHUP, reload)
-        self._started.append(("reloads", partial(loop.remove_signal_handler, signal.SIGHUP)))
+        self._started.add("reloads", partial(loop.remove_signal_handler, signal.SIGHUP))
 
     def _begin_signs_of_life(self, probe: StorageProbe) -> Callable[[], object]:
         """Begin to tell systemd that the process is alive. Return the function that ends this."""
@@ -240,15 +240,9 @@ class _Process:
         deadline = loop.time() + self._config.drain_delay + _STOP_SECONDS
         try:
             async with asyncio.timeout_at(deadline - _DATABASE_STOP_SECONDS):
-                while self._started:
-                    what, end = self._started.pop()
-                    try:
-                        if isawaitable(ending := end()):
-                            await ending
-                    except Exception:
-                        _log.exception("the end of %s failed", what)  # the rest must end too
+                await self._started.end()
         except TimeoutError:
-            _log.error("stopping took too long and was aborted; it waited for the end of %s", what)
+            _log.error("stopping took too long and was aborted; it waited for the end of %s", self._started.ending)
         finally:
             if self._database is not None:
                 await self._database.stop(kill_after=max(0.0, deadline - loop.time()))
@@ -261,7 +255,7 @@ class _Process:
             await site.start()
         except OSError as error:
             raise cannot_listen(host, port, error) from None
-        self._started.append(("the listening socket", site.stop))
+        self._started.add("the listening socket", site.stop)
         return url_of(host, runner.addresses[0][1])
 
 

@@ -100,11 +100,12 @@ def test_json_in_the_documents_is_valid(block: Block) -> None:
 def test_commands_and_make_targets_in_the_documents_exist(block: Block) -> None:
     commands = get_command(app)
     assert isinstance(commands, typer.core.TyperGroup)
+    context: Any = None  # the group needs none
     targets = set(re.findall(r"^(?:\.PHONY: )?([\w ]+?):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in block.text.splitlines():
         command = re.match(r"(?:\.venv/bin/)?turnwire (\w+)(.*?)(?:\s#.*)?$", line)
         if command:
-            known: Any = commands.commands[command[1]]
+            known: Any = commands.get_command(context, command[1])
             if isinstance(known, typer.core.TyperGroup):
                 known = known.commands[command[2].split()[0]]
             options = {name for parameter in known.params for name in (*parameter.opts, *parameter.secondary_opts)}

@@ -14,7 +14,8 @@ from turnwire.gateway.running import serve
 async def stopped(*started: tuple[str, Callable[[], object]]) -> float:
     """Stop a process that has started this. Return how many seconds that took."""
     process = serve._Process(Config(mongodb_uri="mongodb://model"), lambda: None)
-    process._started += started
+    for name, end in started:
+        process._started.add(name, end)
     began = asyncio.get_running_loop().time()
     await process.stop()
     return asyncio.get_running_loop().time() - began
