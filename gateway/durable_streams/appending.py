@@ -11,7 +11,7 @@ from aiohttp import web
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.durable_streams.asked import Writing, check_type
 from turnwire.gateway.durable_streams.item_ids import ItemId, ProducerRequest
-from turnwire.gateway.durable_streams.items import read_items
+from turnwire.gateway.durable_streams.items import events_of
 from turnwire.gateway.durable_streams.offsets import offset_of
 from turnwire.gateway.durable_streams.producers import AlreadyStored, Producers, Writers
 from turnwire.gateway.durable_streams.refusals import (
@@ -76,7 +76,7 @@ class Appending:
 
     async def _store(self, session_id: str, body: bytes, writing: Writing, writers: Writers) -> int:
         """Store the items of the body. Return the seq of the last one."""
-        events = self._events(body, writing)
+        events = await self._events(body, writing)
         condition = partial(self._check, writing) if writing.is_ordered else None
         try:
             stored = await self._storing.append(session_id, events, len(body), condition)
@@ -102,7 +102,7 @@ class Appending:
         arrived."""
         (await self._producers.of(record.session_id, record.life, record.last_seq)).judge(batch)
 
-    def _events(self, body: bytes, writing: Writing) -> list[EventIn]:
+    async def _events(self, body: bytes, writing: Writing) -> list[EventIn]:
         def new_id(index: int, count: int) -> str:
             if not writing.is_ordered:
                 return str(uuid_utils.uuid7())
@@ -114,7 +114,7 @@ class Appending:
                 f"Producer-Id and Stream-Seq are too long: an eventId made of them has {longest} characters, over the "
                 f"limit of {self._limits.id_chars}"
             )
-        events = read_items(body, new_id, self._limits, may_name=not writing.is_ordered)
+        events = await events_of(body, new_id, self._limits, may_name=not writing.is_ordered)
         if not events:
             raise InvalidMessage("the array is empty; it must hold an item")
         return events

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.durable_streams.asked import check_creatable, closes, is_json
 from turnwire.gateway.durable_streams.item_ids import ItemId
-from turnwire.gateway.durable_streams.items import read_items
+from turnwire.gateway.durable_streams.items import events_of
 from turnwire.gateway.durable_streams.locations import Locations
 from turnwire.gateway.durable_streams.offsets import offset_of
 from turnwire.gateway.durable_streams.refusals import CLOSED, NEXT_OFFSET, TRUE, conflict
@@ -55,7 +55,7 @@ class StreamCreating:
         language = _language(request)
         if hdrs.CONTENT_TYPE in request.headers and not is_json(request):
             raise await self._wrong_type(session_id)
-        events = self._first_events(body)
+        events = await self._first_events(body)
         new = language or _NO_LANGUAGE
         more = _creation(body, new, closes=closes(request)) if events or closes(request) else None
         session, created = await self._creating.create(principal, session_id, new, {}, creation=more)
@@ -77,11 +77,11 @@ class StreamCreating:
         stored = await self._sessions.load(session_id)
         return stored is not None and stored.creation == creation
 
-    def _first_events(self, body: bytes) -> list[EventIn]:
+    async def _first_events(self, body: bytes) -> list[EventIn]:
         def new_id(index: int, count: int) -> str:
             return ItemId(index=index, count=count).text
 
-        return read_items(body, new_id, self._limits, may_name=True) if body else []
+        return await events_of(body, new_id, self._limits, may_name=True) if body else []
 
     async def _wrong_type(self, session_id: str) -> Exception:
         if await self._requests.exists(session_id):

@@ -16,7 +16,7 @@ UNKNOWN_VERSION: Final = "the gateway speaks HTTP/1.1 and HTTP/1.0"
 _CODING_HEADER: Final = re.compile(rb"^transfer-encoding[ \t]*:(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*,;=%+-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]*))?")
 _MAX_PORT: Final = 65535
-_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +[!-~]+ +HTTP/([0-9])\.([0-9])\r\n")
+_REQUEST_LINE: Final = re.compile(rb"([!#$%&'+*.^_`|~0-9A-Za-z-]+) +[!-~]+ +HTTP/([0-9])\.([0-9])\r\n")
 _SPOKEN: Final = ((b"1", b"1"), (b"1", b"0"))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,10 @@ from tests.gateway.access.wired import allowed, start_guarded
 from tests.gateway.durable_streams.calls import CLOSE, Stream, sending
 from tests.support.gateways import Gateway, StartGateway, new_id
 from tests.support.sockets import Socket, publish_path
+from turnwire.gateway.durable_streams import items as stream_items
+from turnwire.gateway.durable_streams.items import read_items
 from turnwire.protocol.errors import StorageUnavailable
+from turnwire.protocol.messages import EventIn
 from turnwire.protocol.rights import Scope
 
 EVENT = {"type": "bot_speech", "payload": {"text": "Hello!"}}
@@ -30,6 +35,25 @@ async def test_a_stream_is_a_session_and_its_items_are_events(gateway: Gateway) 
     assert session["events"][1]["eventId"] == "mine"
     assert session["events"][2]["payload"] == {"streamItem": {"any": "value"}}
     assert (await stream.get()).items == [*session["events"][:2], {"any": "value"}]
+
+
+async def test_many_items_are_decoded_off_the_loop_and_few_on_it(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every two bytes may be an item: those of the largest body take a second."""
+    seen: list[bool] = []
+
+    def read(*args: Any, **options: Any) -> list[EventIn]:
+        seen.append(threading.current_thread() is threading.main_thread())
+        return read_items(*args, **options)
+
+    monkeypatch.setattr(stream_items, "read_items", read)
+    stream = Stream(gateway, "/streams/call")
+    assert (await stream.put([1, 2])).status == 201
+    assert (await stream.post([3] * 600)).status == 204
+    assert (await Stream(gateway, "/streams/other").put([4] * 600)).status == 201
+    assert seen == [True, False, False]
+    assert (await gateway.get("/sessions/call"))["lastSeq"] == 602
 
 
 async def test_creating_again_is_harmless_unless_it_asks_for_something_else(gateway: Gateway) -> None:
