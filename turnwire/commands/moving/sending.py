@@ -150,8 +150,10 @@ class _Reading:
 
 
 async def _large(chunks: AsyncIterator[bytes], size: int = 64 * 1024) -> AsyncIterator[bytes]:
-    """Join small pieces, because each piece costs a frame, but hold none back for long: the gateway disconnects a client
-    that sends nothing."""
+    """Join small pieces, because each piece costs a frame.
+
+    None is held back for long: the gateway disconnects a client that sends nothing.
+    """
     clock = asyncio.get_running_loop().time
     joined, since = bytearray(), clock()
     async for chunk in chunks:
