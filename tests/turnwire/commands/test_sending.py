@@ -82,3 +82,16 @@ async def test_a_database_that_goes_away_is_named_and_tried_again(monkeypatch: p
         with pytest.raises(Unreachable, match=r"cannot read the database old: .* run it again to continue"):
             await a_pass(cast("CallSource", Going())).run()
     assert tries > 1
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(0.0, [b"a", b"b", b"c"]), (60.0, [b"abc"])])
+async def test_what_a_slow_source_has_given_is_not_held_back(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, sent: list[bytes]
+) -> None:
+    monkeypatch.setattr(sending, "_LONGEST_JOINING", seconds)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"a", b"b", b"c"):
+            yield piece
+
+    assert [each async for each in sending._large(pieces())] == sent

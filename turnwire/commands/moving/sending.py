@@ -20,6 +20,8 @@ GIVE_UP_AFTER = 120.0
 """Seconds without any answer after which the command stops."""
 MOST_SHOWN = 20
 _LONGEST_PAUSE = 5.0
+_LONGEST_JOINING = 1.0
+"""Seconds for which what has been read waits for more, so that one frame holds both."""
 
 
 class CallSource(Protocol):
@@ -148,13 +150,18 @@ class _Reading:
 
 
 async def _large(chunks: AsyncIterator[bytes], size: int = 64 * 1024) -> AsyncIterator[bytes]:
-    """Join small pieces, because each piece costs a frame."""
-    joined = bytearray()
+    """Join small pieces, because each piece costs a frame.
+
+    None is held back for long: the gateway disconnects a client that sends nothing.
+    """
+    clock = asyncio.get_running_loop().time
+    joined, since = bytearray(), clock()
     async for chunk in chunks:
         joined += chunk
-        if len(joined) >= size:
+        if len(joined) >= size or clock() - since >= _LONGEST_JOINING:
             yield bytes(joined)
             joined.clear()
+            since = clock()
     if joined:
         yield bytes(joined)
 
