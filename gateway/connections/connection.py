@@ -135,6 +135,10 @@ class Connection:
         self._turn.waste()
         self.send(Pong(ping.ref))
 
+    @property
+    def is_owed(self) -> bool:
+        return False
+
     def goaway(self, reason: str, after: float) -> None:
         if self.closing is None:
             self.send(Goaway(reason, round(after * 1000)))
@@ -263,7 +267,6 @@ class Connection:
         return self._ws.close_code if self._closed_with is None else self._closed_with
 
     def abort(self) -> None:
-        """Abort the transport, if there is one."""
         if self.request.transport is not None:
             self.request.transport.abort()
 

@@ -21,6 +21,10 @@ class OpenConnection(Protocol):
     def waiting_bytes(self) -> int:
         """Bytes that wait for the other side to read."""
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether the client waits for answers to what it has sent."""
+
     look_at: float
     """The time at which `check_alive` has something to do."""
 
@@ -30,7 +34,8 @@ class OpenConnection(Protocol):
         """Ask the client to come back after this many seconds."""
 
     def close(self, code: int, reason: str) -> None: ...
-    def abort(self) -> None: ...
+    def abort(self) -> None:
+        """Abort the transport, if there is one."""
 
 
 class Follower(Protocol):

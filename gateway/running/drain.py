@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 
 from msgspec import Struct
 
-from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.connections.open_connections import OpenConnection, OpenConnections
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.log_tails import LogTails
@@ -26,6 +27,7 @@ elsewhere."""
 _EARLY_SECONDS = 1.0
 """The share of the time that writing them, and the lazy fields, may take while clients still work."""
 _POLL_SECONDS = 0.01
+_REASON = "the gateway restarts; reconnect and resume"
 
 
 class Return(Struct, frozen=True):
@@ -62,7 +64,8 @@ async def drain(
         connection.goaway("restart", back.after + back.spread * place / len(leaving))
     try:
         async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, seconds / 2)):
-            while sessions.at_work:
+            publishers = [connection for connection in leaving if connection.kind == "publisher"]
+            while (publishers := _close_settled(publishers)) or sessions.at_work:
                 await asyncio.sleep(_POLL_SECONDS)
             await tails.save(_TAILS_SECONDS)
     except TimeoutError:
@@ -71,7 +74,7 @@ async def drain(
     for follower in tuple(connections.followers):
         follower.end()
     for connection in tuple(connections.connections):
-        connection.close(CloseCode.RESTART, "the gateway restarts; reconnect and resume")
+        connection.close(CloseCode.RESTART, _REASON)
     closings = [connection.closing for connection in connections.connections if connection.closing is not None]
     if closings:
         await asyncio.wait(closings, timeout=max(0.0, min(_CLOSING_SECONDS, deadline - loop.time())))
@@ -81,6 +84,18 @@ async def drain(
         writing.cancel()
         await asyncio.wait([writing])
         _log.info("sessions whose documents are behind their logs: %d; the next start reads the rest", len(lazy_fields))
+
+
+def _close_settled(publishers: Iterable[OpenConnection]) -> list[OpenConnection]:
+    """Close publishers to whom nothing is owed: each goes on elsewhere without waiting for the others. Return the
+    rest."""
+    owed = []
+    for publisher in publishers:
+        if publisher.is_owed:
+            owed.append(publisher)
+        else:
+            publisher.close(CloseCode.RESTART, _REASON)
+    return owed
 
 
 async def _store_most(lazy_fields: LazyFields, tails: LogTails, seconds: float) -> None:

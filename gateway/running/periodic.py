@@ -13,6 +13,8 @@ from turnwire.protocol.errors import StorageUnavailable
 _log = logging.getLogger("turnwire.gateway")
 _FASTEST_TICK, _SLOWEST_TICK = 0.05, 1.0
 """Seconds."""
+_AGAIN_SECONDS = 1.1
+"""Pause before a task that has not ended is cancelled again. Saying goodbye over Redis takes a second at most."""
 
 
 class Periodic:
@@ -32,9 +34,12 @@ class Periodic:
         self.begin(_repeat(pause, work))
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """End all tasks. Each is cancelled until it has ended: the Redis client can lose a cancellation."""
+        left = {task for task in self._tasks if not task.done()}
+        while left:
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=_AGAIN_SECONDS)
 
 
 class Started:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 _BACKLOG: Final = 4096
 _STOP_SECONDS: Final = 9.5
 """Longest duration of a stop, drain included: supervisors kill a process after ten seconds."""
-_DATABASE_STOP_SECONDS: Final = 0.3
-"""Time that is reserved for stopping the embedded database, which loses nothing when it is killed."""
+_DATABASE_STOP_SECONDS, _DATABASE_PATIENCE_SECONDS = 0.3, 2.0
+"""Reserved, and longest, time for stopping the embedded database, which loses nothing when it is killed."""
 _SWITCH_SECONDS: Final = 0.001
 """Seconds for which a busy thread may keep the interpreter; by default 5 ms. A commit needs it for five steps."""
 _PING_SECONDS: Final = 0.2
@@ -245,7 +245,7 @@ class _Process:
             _log.error("stopping took too long and was aborted; it waited for the end of %s", self._started.ending)
         finally:
             if self._database is not None:
-                await self._database.stop(kill_after=max(0.0, deadline - loop.time()))
+                await self._database.stop(kill_after=max(0.0, min(_DATABASE_PATIENCE_SECONDS, deadline - loop.time())))
 
     async def _listen(self, site_type: type[web.TCPSite], runner: web.AppRunner) -> str:
         host, port = self._config.host, self._config.port

@@ -147,6 +147,10 @@ class PublisherConnection(GuestConnection):
         if not self._completing:  # an end that it asked for is answered by `completed`
             self.send(Completed(session))
 
+    @property
+    def is_owed(self) -> bool:
+        return self._in_flight > 0 or (self._completing and not self.finished)
+
     # Rights
 
     def is_allowed(self) -> bool:

@@ -18,11 +18,11 @@ _SECONDS = 8.0
 class Mute:
     """A client that takes no part in the closing handshake."""
 
-    kind = "subscriber"
     waiting_bytes = 0
     look_at = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "subscriber", *, owed: bool = False) -> None:
+        self.kind, self.is_owed = kind, owed
         self.closing: asyncio.Future[None] | None = None
         self.aborted = False
 
@@ -60,6 +60,25 @@ async def test_a_client_that_does_not_answer_is_cut_off_before_the_time_is_over(
     mute = Mute()
     assert await drained(here, mute) <= 2.5
     assert mute.aborted
+
+
+async def test_a_publisher_to_whom_nothing_is_owed_does_not_wait_for_the_events_of_others(
+    here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, idle, busy, board = await here.create(), Mute("publisher"), Mute("publisher", owed=True), Mute()
+    never_answer(monkeypatch, here.store.events, "append")
+    appending = asyncio.create_task(here.append(live, event("e1")))
+    await until(lambda: here.sessions.at_work)
+    draining = asyncio.create_task(drained(here, idle, busy, board))
+    await until(lambda: idle.closing is not None)
+    assert busy.closing is None
+    assert board.closing is None
+    busy.is_owed = False
+    await until(lambda: busy.closing is not None)
+    assert board.closing is None
+    await draining
+    assert board.closing is not None
+    appending.cancel()
 
 
 async def test_a_silent_database_is_waited_for_by_events_only(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from turnwire.gateway.config import Config
 from turnwire.gateway.running import serve
+from turnwire.gateway.running.periodic import Periodic
 
 
 async def stopped(*started: tuple[str, Callable[[], object]]) -> float:
@@ -42,3 +44,16 @@ async def test_what_never_ends_is_named_in_the_log(caplog: pytest.LogCaptureFixt
     assert await stopped(("open requests", lambda: None), ("the drain", hangs)) < 10
     (line,) = [record.getMessage() for record in caplog.records]
     assert line == "stopping took too long and was aborted; it waited for the end of the drain"
+
+
+async def test_a_task_that_loses_a_cancellation_ends_all_the_same() -> None:
+    async def loses_one() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.get_running_loop().create_future()
+        await asyncio.get_running_loop().create_future()
+
+    periodic = Periodic()
+    periodic.begin(loses_one())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await periodic.stop()
