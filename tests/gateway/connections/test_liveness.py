@@ -170,6 +170,7 @@ class Silent:
     kind: Kind = "publisher"
     closing: asyncio.Future[None] | None = None
     look_at = 0.0
+    is_owed = False
     waiting_bytes = 0
 
     def __init__(self, checked: list[float]) -> None:

@@ -21,6 +21,7 @@ class Reader:
     kind: Kind = "subscriber"
     closing: asyncio.Future[None] | None = None
     look_at = 0.0
+    is_owed = False
 
     def __init__(self, waiting_bytes: int) -> None:
         self.waiting_bytes = waiting_bytes
