@@ -41,6 +41,12 @@ def was_routed(request: web.Request) -> bool:
     return request._match_info is not None
 
 
+def is_followed_blindly(request: web.BaseRequest) -> bool:
+    """Return whether bytes have arrived behind a request for an upgrade that is not carried out. aiohttp would parse
+    all of them again after each such request among them."""
+    return bool(request.protocol._message_tail)
+
+
 def answer_as_http11(request: web.BaseRequest) -> None:
     """Answer a request of whatever version as one of HTTP/1.1. aiohttp would answer in the version of the request."""
     request._cache["version"] = HttpVersion11

@@ -24,6 +24,7 @@ from turnwire.gateway.aiohttp_private import (
     Runner,
     Server,
     answer_as_http11,
+    is_followed_blindly,
     was_routed,
 )
 from turnwire.gateway.http.body import check_encoding
@@ -131,7 +132,7 @@ class HttpRunner(Runner):
                     response = _allowed(request, error) or answer_to_error(request, error, retry_after=retry_after)
                     if not was_routed(request):  # aiohttp sets no headers then
                         await set_headers(request, response)
-                if not arrivals.has_place(request.protocol):
+                if not arrivals.has_place(request.protocol) or is_followed_blindly(request):
                     response.force_close()
                 if not make_ready(request, response) and (sending := send_large(request, response)) is not None:
                     await sending

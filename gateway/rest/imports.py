@@ -19,9 +19,11 @@ from turnwire.protocol.frame_encoder import one_line
 from turnwire.protocol.messages import Limits
 from turnwire.protocol.past_calls.lines import ImportOutcome
 from turnwire.protocol.rights import Scope
+from turnwire.store.sharing.places import Places
 
 _AT_ONCE = 16
-"""Maximum number of lines that are stored at the same time."""
+"""Maximum number of lines that are stored at the same time, over all imports. Lines that are still arriving, of which a
+request has one, are not counted."""
 _TYPES = re.compile(r"application/(?:x-)?(?:ndjson|jsonl|jsonlines|json)")
 
 
@@ -37,6 +39,7 @@ class ImportRoute:
         self._streams = streams
         self._audit = audit
         self._slow_timeout = slow_timeout
+        self._places = Places(_AT_ONCE)
 
     async def import_sessions(self, request: web.Request) -> web.StreamResponse:
         principal = principal_of(request)
@@ -65,13 +68,19 @@ class ImportRoute:
         it again."""
         await answers.begin()
         while batch := await _next_lines(lines):
-            outcomes = await asyncio.gather(*(self._importer.take(line, **manner) for line in batch))
+            outcomes = await asyncio.gather(*(self._take(line, answers, **manner) for line in batch))
             await answers.write(outcomes)
             if any(each.result == "failed" for each in outcomes):
                 answers.response.force_close()
                 break
         await answers.response.write_eof()
         return answers.response
+
+    async def _take(self, line: Line | BadLine, client: _Answers, **manner: bool) -> ImportOutcome:
+        if isinstance(line, BadLine) or not line.whole:
+            return await self._importer.take(line, **manner)
+        async with self._places.hold(client):
+            return await self._importer.take(line, **manner)
 
 
 class _Answers:

@@ -15,12 +15,13 @@ from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.event_documents import Document, Mark, is_same
 from turnwire.store.lanes.appends import PendingAppend, RefusedDocument, position_before, share_out
-from turnwire.store.lanes.group_commit import GroupCommit
+from turnwire.store.lanes.group_commit import GroupCommit, Large
 from turnwire.store.lanes.pace import Pace
 from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, brief, fault_of, reason_in
 from turnwire.store.waiting import pause_after
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
+LARGE = Large(over=32 * 1024, share=384 * 1024)  # some 80 events, which no live call has at once, and some 40 ms
 OVERLAP_BYTES = 32 * 1024
 """An insert of less is not worth its own command beside another. Some sixty events of a call."""
 _TRIES = 5
@@ -75,6 +76,7 @@ class AppendLane:
             max_weight=MAX_COMMIT_BYTES,
             overlap_weight=OVERLAP_BYTES if overlap else None,
             pace=Pace() if overlap else None,
+            large=LARGE,
         )
         self._aside: dict[PendingAppend, asyncio.TimerHandle] = {}
         self._taken = 0

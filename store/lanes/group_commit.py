@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, Protocol, TypeVar
 
+from msgspec import Struct
+
 from turnwire.store.lanes.pace import Pace
 from turnwire.store.on_demand import OnDemandTask
 
@@ -22,8 +24,20 @@ class Submission(Protocol):
 S = TypeVar("S", bound=Submission)
 
 
+class Large(Struct, frozen=True):
+    """What is large, and how much of it a batch holds."""
+
+    over: int
+    """The weight over which a submission is large."""
+    share: int
+    """The weight of large submissions in a batch."""
+
+
 class GroupCommit(Generic[S]):
     """A queue that hands submissions, in order, to `commit` in batches of at most `max_weight` (or one submission).
+
+    Small ones do not wait behind large ones. If there is a `Large`, submissions over its weight come last in a batch,
+    as many as fit into its share or one, in an order of their own. So neither kind delays the other for long.
 
     Without a pace, a submission is committed at once if nothing is in flight. Under load, batches grow by themselves. A
     submission that nobody waits for any more is dropped. The queue's owners are two tasks that run while the queue
@@ -37,6 +51,7 @@ class GroupCommit(Generic[S]):
         max_weight: int,
         overlap_weight: int | None = None,
         pace: Pace | None = None,
+        large: Large | None = None,
     ) -> None:
         """With `overlap_weight`, `commit` is called for a second batch while one is in flight, once so much waits, and
         half as much as is in flight. So one batch is written while those who submitted the other hear of it and go on.
@@ -49,6 +64,9 @@ class GroupCommit(Generic[S]):
         self._company: asyncio.Future[None] | None = None
         """Resolved once the next batch need not wait any longer for further submissions."""
         self._waiting: deque[S] = deque()
+        self._large = large
+        self._large_ones: deque[S] = deque()
+        """Large submissions that wait."""
         self._task = OnDemandTask(Context())  # in a context of its own, because it works for all submitters
         self._second = OnDemandTask(Context())
         self._closed = False
@@ -60,7 +78,8 @@ class GroupCommit(Generic[S]):
         if self._closed:
             submission.done.cancel()
             return
-        self._waiting.append(submission)
+        is_large = self._large is not None and submission.weight > self._large.over
+        (self._large_ones if is_large else self._waiting).append(submission)
         self.weight += submission.weight
         self._task.wake(self._run)
         if self._company is not None and self._is_enough:
@@ -76,7 +95,7 @@ class GroupCommit(Generic[S]):
         return self.weight - self._in_flight >= max(self._overlap_weight, self._in_flight // 2)
 
     async def _run(self) -> None:
-        while self._waiting:
+        while self._waiting or self._large_ones:
             await self._keep_pace()
             await self._commit_next()
 
@@ -100,7 +119,7 @@ class GroupCommit(Generic[S]):
     @property
     def _is_enough(self) -> bool:
         """Whether what waits is worth a command now, whatever else may come."""
-        if self._pace is None or self._pace.is_enough(len(self._waiting)):
+        if self._pace is None or self._large_ones or self._pace.is_enough(len(self._waiting)):
             return True
         return self._overlap_weight is not None and self.weight - self._in_flight >= self._overlap_weight
 
@@ -135,20 +154,28 @@ class GroupCommit(Generic[S]):
                 self._pace.end(asyncio.get_running_loop().time())
 
     def _cut(self) -> list[S]:
-        batch: list[S] = []
+        batch = self._take(self._waiting, self._max_weight)
+        if self._large is not None and self._large_ones:
+            batch += self._take(self._large_ones, self._large.share)
+        return batch
+
+    def _take(self, waiting: deque[S], most: int) -> list[S]:
+        """Remove and return the first of these submissions: those that fit into this weight, or one."""
+        taken: list[S] = []
         weight = 0
-        while self._waiting and (not batch or weight + self._waiting[0].weight <= self._max_weight):
-            submission = self._waiting.popleft()
+        while waiting and (not taken or weight + waiting[0].weight <= most):
+            submission = waiting.popleft()
             if submission.done.done():
                 self.weight -= submission.weight
                 continue
-            batch.append(submission)
+            taken.append(submission)
             weight += submission.weight
-        return batch
+        return taken
 
     async def close(self) -> None:
         """Stop, and cancel everything not known to be written."""
         self._closed = True
         await asyncio.gather(self._task.stop(), self._second.stop())
-        while self._waiting:
-            self._waiting.popleft().done.cancel()
+        for waiting in (self._waiting, self._large_ones):
+            while waiting:
+                waiting.popleft().done.cancel()

@@ -156,6 +156,24 @@ async def test_an_upgrade_to_anything_on_another_route_is_answered_as_a_request(
     assert (status, session["language"]) == (200, "en")
 
 
+async def test_what_follows_a_refused_upgrade_is_not_read(gateway: Gateway) -> None:
+    """`RequestHandler._message_tail`. If it fails: the gateway works, and one client can slow down all others by
+    thousands of upgrades at once, each of which has all that follow parsed again."""
+    upgrade = "GET /sessions/none HTTP/1.1\nHost: localhost\nUpgrade: websocket\nConnection: Upgrade\n\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(3 * upgrade.replace("\n", "\r\n").encode())
+    async with asyncio.timeout(10):
+        assert (await reader.read()).count(b"HTTP/1.1 404") == 1
+    writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    for _ in range(2):  # one after the other, they share a connection
+        writer.write(upgrade.replace("\n", "\r\n").encode())
+        async with asyncio.timeout(10):
+            assert b" 404 " in (await reader.readuntil(b"\r\n\r\n"))
+            await reader.readuntil(b"}")
+    writer.close()
+
+
 @pytest.mark.parametrize(
     "value", ["", "localhost", "a.b-c_d", "10.0.0.1:80", "[::1]:3000", "[fe80::1]", "x:", "x:65535"]
 )
