@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
 from aiohttp.http_websocket import WebSocketReader
 
@@ -28,7 +28,7 @@ from turnwire.gateway.aiohttp_private import (
     was_routed,
 )
 from turnwire.gateway.http.body import check_encoding
-from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error
+from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error, methods_of
 from turnwire.gateway.http.farewells import Farewells
 from turnwire.gateway.http.framing import Unframed, check_framing, fault_of
 from turnwire.gateway.http.headers import set_security_headers
@@ -129,7 +129,7 @@ class HttpRunner(Runner):
                     response.force_close()
                     await set_headers(request, response)
                 except Exception as error:
-                    response = _allowed(request, error) or answer_to_error(request, error, retry_after=retry_after)
+                    response = methods_of(request, error) or answer_to_error(request, error, retry_after=retry_after)
                     if not was_routed(request):  # aiohttp sets no headers then
                         await set_headers(request, response)
                 if not arrivals.has_place(request.protocol) or is_followed_blindly(request):
@@ -141,21 +141,6 @@ class HttpRunner(Runner):
                 answered(request, response, time.perf_counter() - started)
 
         return _Server(handle, head_timeout=self._header_timeout, arrivals=arrivals, **plain.options)
-
-
-def _allowed(request: web.Request, error: Exception) -> web.Response | None:
-    """Return the methods that a resource allows, or the gateway for `*`, for an OPTIONS request that is no CORS
-    preflight; else None."""
-    if request.method != hdrs.METH_OPTIONS or hdrs.ORIGIN in request.headers:
-        return None
-    routes: Iterable[web.AbstractRoute] | None = None
-    if request.raw_path == "*" and isinstance(error, web.HTTPNotFound):
-        routes = request.app.router.routes()
-    elif isinstance(error, web.HTTPMethodNotAllowed | web.HTTPForbidden):
-        routes = request.match_info.route.resource
-    if routes is None:
-        return None
-    return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(sorted({route.method for route in routes}))})
 
 
 class _Connection(HttpProtocol):
@@ -191,6 +176,8 @@ class _Connection(HttpProtocol):
         self._arrivals.came(self, transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        if self._frames is not None:
+            self._frames.forget()  # a connection that was reset; before its end, everything has been passed on
         self._farewells.say(partial(self._let_go, exc))
 
     def _let_go(self, exc: BaseException | None) -> None:

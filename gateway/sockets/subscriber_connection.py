@@ -22,7 +22,7 @@ from turnwire.gateway.watching.feed_subscription import FeedSubscription
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.protocol.containers import TooManyContainers
 from turnwire.protocol.control.messages import SendCommand
-from turnwire.protocol.errors import InvalidMessage, Overloaded, TurnwireError
+from turnwire.protocol.errors import CloseCode, InvalidMessage, Overloaded, TurnwireError
 from turnwire.protocol.messages import (
     REF_CHARS,
     Ping,
@@ -85,6 +85,11 @@ class SubscriberConnection(GuestConnection):
         except TurnwireError as error:
             self.refuse(error, self.codec.ref_of(frame, self.limits))
         self.serving.frame_received()
+
+    async def _wait_for_turn(self) -> None:
+        await super()._wait_for_turn()
+        if self.request.transport is None:
+            self.close(CloseCode.DONE, "")  # nobody reads the answers to what has arrived
 
     def is_allowed(self) -> bool:
         principal = self.guest.principal

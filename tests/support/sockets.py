@@ -230,6 +230,11 @@ class RawSocket:
     def close(self) -> None:
         self._sock.close()
 
+    def abort(self) -> None:
+        """Reset the connection."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._sock.close()
+
 
 def client_frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
     """Return a masked frame (RFC 6455, section 5.2)."""
