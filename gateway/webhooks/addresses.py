@@ -22,7 +22,7 @@ _COMPATIBLE: Final = IPv6Network("::/96")
 _RESERVED: Final = tuple(
     map(IPv6Network, ("64:ff9b:1::/48", "100:0:0:1::/64", "3fff::/20", "5f00::/16", "2001:20::/28"))
 )
-"""Local translation, dummies, documentation, segment routing, identifiers: some versions of Python call these global."""
+"""Translation, dummies, documentation, segment routing, identifiers: some versions of Python call these global."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _HINT: Final = "TURNWIRE_WEBHOOK_ALLOW_PRIVATE=true allows it"
 

@@ -98,6 +98,15 @@ async def test_a_long_replay_to_a_subscriber_that_does_not_read_keeps_within_the
     raw.close()
 
 
+async def test_a_reader_that_is_closed_for_what_it_holds_lets_go_of_it_at_once(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_outbox_bytes=OUTBOX)
+    raw, connection = await lagging_subscriber(gateway, new_id("s"), 80)
+    connection.shed()
+    assert gateway.gateway.connections.waiting_bytes == 0
+    assert await raw.close_code() == 1013
+    raw.close()
+
+
 @pytest.mark.parametrize("bound", [2048, 60_000])
 async def test_events_larger_than_the_outbox_bound_arrive_one_by_one(start_gateway: StartGateway, bound: int) -> None:
     gateway = await start_gateway(max_outbox_bytes=bound)
