@@ -90,7 +90,7 @@ class Connection:
         await self._ws.prepare(self.request)
         self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
         self._wanted = WSMsgType.TEXT if self.codec.text else WSMsgType.BINARY
-        self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
+        self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.outbox_bytes)
         self._pulse = Pulse(self.serving.clock(), self._config)
         self.serving.connections.came(self)
         if self.serving.connections.draining:
