@@ -168,6 +168,8 @@ class Store:
             client = AsyncIOMotorClient(uri, event_listeners=[TroubleListener(condition)], **own, **options)
         except (PyMongoError, ValueError) as error:
             raise ValueError(f"MONGODB_URI cannot be used: {error}") from None
+        except OSError as error:  # a file that the URI names
+            raise ValueError(f"MONGODB_URI cannot be used: {error.strerror}") from None
         return cls(
             client,
             database,

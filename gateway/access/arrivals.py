@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from msgspec import Struct
 
@@ -38,7 +39,7 @@ class Arrivals:
     def __init__(self, config: Config, rates: Rates, *, required: bool) -> None:
         """`required`: whether authentication is on. Without it, every connection is a stranger's, and strangers may
         take all places."""
-        self._most = config.max_connections
+        self._most = config.max_connections or sys.maxsize
         self._most_strangers = self._most - self._most // _RESERVED_SHARE if required else self._most
         self._required = required
         self._handshakes = rates.open_handshakes

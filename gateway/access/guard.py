@@ -56,6 +56,10 @@ class Guard:
             self._door.audit_limit(error, asked, principal)
             raise
 
+    def audit_limit(self, request: web.Request, limit: str) -> None:
+        """Audit that an admitted request has hit the limit of this name."""
+        self._door.audit_limit(Overloaded("", limit), asked_of(request), request[_PRINCIPAL])
+
     def _find_place(self, protocol: asyncio.BaseProtocol, asked: Asked, principal: Principal) -> Overloaded | None:
         """Give the request's connection a place, unless it is a probe.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from turnwire.gateway.config.sources import Settings
 from turnwire.protocol.messages import Limits
@@ -12,6 +13,8 @@ from turnwire.protocol.messages import Limits
 _KIB: Final = 1024
 _MIB: Final = 1024 * 1024
 _GIB: Final = 1024 * _MIB
+_LEAST: Final = {"max_outbox_bytes": _KIB, "max_waiting_bytes": _MIB}
+"""What these bounds must be at least, unless they are 0."""
 
 
 class BoundSettings(Settings):
@@ -30,20 +33,20 @@ class BoundSettings(Settings):
         description="Maximum unacked events of one publisher; beyond that, the publisher is not read.",
     )
     max_outbox_bytes: int = Field(
-        _MIB, ge=_KIB, le=256 * _MIB, description="Maximum bytes held for one slow connection."
+        _MIB, ge=0, le=256 * _MIB, description="Maximum bytes held for one slow connection; 0 means no limit."
     )
     max_waiting_bytes: int = Field(
         256 * _MIB,
-        ge=_MIB,
+        ge=0,
         le=64 * 1024 * _MIB,
-        description="Maximum bytes of events that wait for the storage, over all sessions.",
+        description="Maximum bytes of events that wait for the storage, over all sessions; 0 means no limit.",
     )
     max_connections: int = Field(
         20_000,
-        ge=1,
+        ge=0,
         le=1_000_000,
         description="Maximum connections, idle ones included; with authentication the last tenth is for those with a "
-        "credential.",
+        "credential; 0 means no limit.",
     )
     max_live_sessions: int = Field(50_000, ge=1, le=10_000_000, description="Maximum sessions held in memory.")
     max_subscriptions: int = Field(1000, ge=1, le=100_000, description="Maximum subscriptions of one connection.")
@@ -91,6 +94,14 @@ class BoundSettings(Settings):
         description="Maximum unauthenticated connections from one address, with authentication; 0 means no limit.",
     )
 
+    @field_validator(*_LEAST)
+    @classmethod
+    def _is_off_or_large_enough(cls, value: int, info: ValidationInfo) -> int:
+        least = _LEAST[str(info.field_name)]
+        if 0 < value < least:
+            raise ValueError(f"must be 0 or at least {least}")
+        return value
+
     @model_validator(mode="after")
     def _event_fits_frame(self) -> Self:
         if self.max_event_bytes > self.max_frame_bytes:
@@ -99,6 +110,16 @@ class BoundSettings(Settings):
                 f"TURNWIRE_MAX_FRAME_BYTES ({self.max_frame_bytes})"
             )
         return self
+
+    @property
+    def outbox_bytes(self) -> int:
+        """Bytes that may wait for one slow connection. Without a limit, more than there can be."""
+        return self.max_outbox_bytes or sys.maxsize
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of events that may wait for the storage. Without a limit, more than there can be."""
+        return self.max_waiting_bytes or sys.maxsize
 
     @property
     def limits(self) -> Limits:

@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from turnwire.gateway.aiohttp_private import Received, WebSocket, ignore_input
 from turnwire.gateway.connections.closing import begin_closing, close_reason, closed, hang_up
-from turnwire.gateway.connections.frames import is_utf8, server_frame
+from turnwire.gateway.connections.frames import is_utf8, send_ping, server_frame
 from turnwire.gateway.connections.handshake import check_handshake, check_subprotocol
 from turnwire.gateway.connections.open_connections import Kind
 from turnwire.gateway.connections.outbox import FrameOutbox
@@ -27,7 +27,6 @@ _REPLIES_SHARE = 2.0
 """Pushes keep within the outbox's bound. Replies may take twice as much; beyond that, the socket is not read."""
 _GOODBYE_SECONDS = 0.0001
 """How long the gateway's part of a closing handshake takes."""
-_PING_FRAME = b"\x89\x00"
 
 
 class Connection:
@@ -91,7 +90,7 @@ class Connection:
         await self._ws.prepare(self.request)
         self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
         self._wanted = WSMsgType.TEXT if self.codec.text else WSMsgType.BINARY
-        self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.max_outbox_bytes)
+        self._outbox = FrameOutbox(self._drain, self.request.transport, self._config.outbox_bytes)
         self._pulse = Pulse(self.serving.clock(), self._config)
         self.serving.connections.came(self)
         if self.serving.connections.draining:
@@ -233,18 +232,13 @@ class Connection:
             return
         if self._pulse.pinged_at is None:
             if self._pulse.is_due(now):
-                self._ping(now)
+                self._pulse.pinged(now, self._config)
+                send_ping(self.request.transport)
             return
         slow = self._blocked or (self.patient and self.outbox.unread)
         allowed = self._pulse.overdue(now, self._config, slow=slow, paused=self.paused)
         if allowed is not None:
             self.close(CloseCode.NO_PONG, f"no pong for {allowed:g} s")
-
-    def _ping(self, now: float) -> None:
-        self._pulse.pinged(now, self._config)
-        transport = self.request.transport
-        if transport is not None and not transport.is_closing():
-            transport.write(_PING_FRAME)
 
     def close(self, code: int, reason: str) -> None:
         """Close after the outbox is sent, or as soon as the handshake is done. Only the first call counts."""
@@ -260,6 +254,11 @@ class Connection:
         self._broken = self.deaf = True
         ignore_input(self.request)
         self.close(code, reason)
+
+    def shed(self) -> None:
+        """Drop what waits, and close: too much waits for slow readers."""
+        self.outbox.close()
+        self.close(CloseCode.TRY_LATER, "too much data waits for slow readers; reconnect and resume")
 
     @property
     def close_code(self) -> int | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
+from typing import Final
+
+_PING: Final = b"\x89\x00"
 
 
 def server_frame(payload: bytes, *, text: bool) -> bytes:
@@ -25,3 +29,9 @@ def is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def send_ping(transport: asyncio.WriteTransport | None) -> None:
+    """Write an empty ping, if the connection is still there."""
+    if transport is not None and not transport.is_closing():
+        transport.write(_PING)

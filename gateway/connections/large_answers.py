@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.connections.open_connections import OUTBOX_LIMIT, OpenConnections
 
 LARGE: Final = 64 * 1024
 """Size in bytes above which a body counts among what waits for slow readers. A smaller one fits into a socket's
@@ -19,9 +20,11 @@ class LargeAnswer:
     """An answer that is being sent. It is cut off if its reader stops reading, or if too much waits in all answers
     together."""
 
-    def __init__(self, transport: asyncio.Transport, patience: float) -> None:
-        """`patience`: seconds without any progress after which the reader counts as gone."""
+    def __init__(self, transport: asyncio.Transport, patience: float, on_shed: Callable[[], None]) -> None:
+        """`patience`: seconds without any progress after which the reader counts as gone. `on_shed` is called before
+        the answer is cut off because too much waits."""
         self._transport = transport
+        self._on_shed = on_shed
         self._patience = patience
         self._least = self.waiting_bytes
         self._since: float | None = None
@@ -43,12 +46,20 @@ class LargeAnswer:
         """Cut the answer off."""
         self._transport.abort()
 
+    def shed(self) -> None:
+        self._on_shed()
+        self.end()
+
 
 class LargeAnswers:
     """Sends large answers, and leaves all others to the server."""
 
-    def __init__(self, connections: OpenConnections, *, patience: float) -> None:
+    def __init__(
+        self, connections: OpenConnections, limited: Callable[[web.Request, str], None], *, patience: float
+    ) -> None:
+        """`limited` audits that a request has hit the limit of this name. `patience` as of an answer."""
         self._connections = connections
+        self._limited = limited
         self._patience = patience
 
     def sending(self, request: web.Request, response: web.StreamResponse) -> Awaitable[None] | None:
@@ -61,7 +72,7 @@ class LargeAnswers:
     async def _send(self, request: web.Request, response: web.StreamResponse, transport: asyncio.Transport) -> None:
         try:
             await response.prepare(request)
-            answer = LargeAnswer(transport, self._patience)
+            answer = LargeAnswer(transport, self._patience, partial(self._limited, request, OUTBOX_LIMIT))
             self._connections.answers.add(answer)
             try:
                 await response.write_eof()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 from turnwire.gateway.connections.open_connections import OpenConnections
 from turnwire.gateway.turns import A_FEW, Turns
-from turnwire.protocol.errors import CloseCode
 
 _HELD_UP_TICKS = 3
-_SHED_REASON = "too much data waits for slow readers; reconnect and resume"
 
 
 class Liveness:
@@ -61,9 +58,9 @@ class Liveness:
     def _keep_within(self) -> None:
         """End the slowest readers until the bytes that wait for the others are within the limit."""
         waiting = self._connections.waiting_bytes
-        for size, end in sorted(self._readers(), key=lambda reader: reader[0], reverse=True):
+        for size, shed in sorted(self._readers(), key=lambda reader: reader[0], reverse=True):
             waiting -= size
-            end()
+            shed()
             if waiting <= self._most_bytes:
                 return
 
@@ -71,8 +68,8 @@ class Liveness:
         """Yield the bytes that wait for each reader, and the function that ends it."""
         for connection in self._connections.connections:
             if connection.closing is None:
-                yield connection.waiting_bytes, partial(connection.close, CloseCode.TRY_LATER, _SHED_REASON)
+                yield connection.waiting_bytes, connection.shed
         for follower in self._connections.followers:
-            yield follower.waiting_bytes, follower.end
+            yield follower.waiting_bytes, follower.shed
         for answer in self._connections.answers:
-            yield answer.waiting_bytes, answer.end
+            yield answer.waiting_bytes, answer.shed

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from turnwire.protocol.errors import Overloaded
 
 Kind = Literal["publisher", "subscriber"]
+
+OUTBOX_LIMIT: Final = "all_outbox_bytes"
+"""Name of the limit of the bytes that wait for slow readers, in the audit."""
 
 
 class OpenConnection(Protocol):
@@ -34,6 +37,9 @@ class OpenConnection(Protocol):
         """Ask the client to come back after this many seconds."""
 
     def close(self, code: int, reason: str) -> None: ...
+    def shed(self) -> None:
+        """Close because too much waits for slow readers, this one among them, and audit that."""
+
     def abort(self) -> None:
         """Abort the transport, if there is one."""
 
@@ -54,6 +60,9 @@ class Follower(Protocol):
     def end(self) -> None:
         """End the answer. The client reconnects."""
 
+    def shed(self) -> None:
+        """End the answer because too much waits for slow readers, this one among them, and audit that."""
+
 
 class SendingAnswer(Protocol):
     """A large answer over HTTP that is being sent."""
@@ -65,8 +74,8 @@ class SendingAnswer(Protocol):
     def check_alive(self, now: float) -> None:
         """End the answer if the client has stopped reading."""
 
-    def end(self) -> None:
-        """Cut the answer off."""
+    def shed(self) -> None:
+        """Cut the answer off because too much waits for slow readers, this one among them, and audit that."""
 
 
 class OpenConnections:

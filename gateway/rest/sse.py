@@ -128,7 +128,7 @@ class SseRoute:
                 follower.end()
                 raise ConnectionResetError("the client is gone, or has stopped reading") from None
 
-        follower = make_follower(self.watching, state, after_seq, FrameOutbox(write, None, config.max_outbox_bytes))
+        follower = make_follower(self.watching, state, after_seq, FrameOutbox(write, None, config.outbox_bytes))
         with self.streams.begun(request, session_id, follower.end, follower.outbox):
             join(state, follower)  # keeps the session in memory; nothing is sent before `start`
             try:

@@ -12,7 +12,7 @@ from turnwire.gateway.access.buckets import ClientCounts
 from turnwire.gateway.access.guard import client_of, guest_of
 from turnwire.gateway.access.guests import Guest
 from turnwire.gateway.access.refusals import Refusal
-from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.connections.open_connections import OUTBOX_LIMIT, OpenConnections
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.protocol.errors import Overloaded, StorageUnavailable
 from turnwire.protocol.rights import Scope
@@ -43,6 +43,10 @@ class HttpStream:
     @property
     def waiting_bytes(self) -> int:
         return self.part_bytes if self.outbox is None else self.outbox.size
+
+    def shed(self) -> None:
+        self.guest.limited(OUTBOX_LIMIT)
+        self.end()
 
     def check_alive(self, _now: float) -> None:
         if self.guest.may_expire and self.guest.due() == "expired":

@@ -210,17 +210,18 @@ class Gateway:
 
     def make_runner(self) -> web.AppRunner:
         """Return the runner that serves the app. Requests are logged at level debug only; the metrics count them."""
-        config = self.config
+        config, guard = self.config, Guard(self.access.door, self.arrivals)
+        large = LargeAnswers(self.connections, guard.audit_limit, patience=config.slow_pong_timeout)
         return HttpRunner(
             self.app,
-            guard=self.tracing.guarded(Guard(self.access.door, self.arrivals)),
+            guard=self.tracing.guarded(guard),
             answered=self.tracing.answered(self.metrics.http.answered),
             header_timeout=config.header_timeout,
             retry_after=config.reconnect_after,
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
             make_ready=Heads(common_headers(config), is_private).make_ready,
-            send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).sending,
+            send_large=large.sending,
             begin=partial(self.parts.turns.begin, lambda request: self.access.door.waits_as(asked_of(request))),
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,

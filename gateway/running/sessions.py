@@ -86,7 +86,7 @@ class SessionParts:
             expire_after=config.expire_after,
             max_session_events=config.max_session_events,
             shared_database=config.mongodb_uri is not None,
-            waiting=WaitingBytes(config.max_waiting_bytes),
+            waiting=WaitingBytes(config.waiting_bytes),
             figures=config.figures == "on",
             observer=GatewayObserver(
                 self.lazy_fields,

@@ -14,6 +14,7 @@ from turnwire.gateway.access.guests import Guest, Strikes
 from turnwire.gateway.access.lifetimes import EXPIRED_REASON
 from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.connections.connection import Connection
+from turnwire.gateway.connections.open_connections import OUTBOX_LIMIT
 from turnwire.gateway.connections.serving import Serving
 from turnwire.protocol.errors import CloseCode, ErrorCode, StorageUnavailable, TurnwireError
 from turnwire.protocol.messages import Limits
@@ -86,6 +87,10 @@ class GuestConnection(Connection):
         else:
             self.send_error(TurnwireError(ErrorCode.RATE_LIMITED, f"too many {name.replace('_', ' ')}; slow down"))
         return False
+
+    def shed(self) -> None:
+        self.guest.limited(OUTBOX_LIMIT)
+        super().shed()
 
     # Rights
 

@@ -19,6 +19,10 @@ AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
 
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = IPv6Network("::/96")
+_RESERVED: Final = tuple(
+    map(IPv6Network, ("64:ff9b:1::/48", "100:0:0:1::/64", "3fff::/20", "5f00::/16", "2001:20::/28"))
+)
+"""Translation, dummies, documentation, segment routing, identifiers: some versions of Python call these global."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _HINT: Final = "TURNWIRE_WEBHOOK_ALLOW_PRIVATE=true allows it"
 
@@ -36,7 +40,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             inner = IPv4Address(int(address) & 0xFFFF_FFFF)
         if inner is not None:
             return is_public(inner)
-        if address.is_site_local:
+        if address.is_site_local or any(address in network for network in _RESERVED):
             return False
     return address.is_global and not address.is_multicast
 

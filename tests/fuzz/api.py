@@ -42,6 +42,11 @@ def call(url: str, key: str, method: str, body: object = None) -> None:
         pass
 
 
+def prepare(url: str, key: str) -> None:
+    """Make the session that the examples of the description name. A run may have erased it."""
+    call(f"{url}/sessions", key, "POST", {"sessionId": "call-0001", "language": "en"})
+
+
 def schemathesis(url: str, key: str, seed: int) -> int:
     """The exit status of one run, which tells of what it finds."""
     excluded = [argument for operation in SOCKETS for argument in ("--exclude-operation-id", operation)]
@@ -73,11 +78,11 @@ def fuzz(seconds: float, seed: int) -> int:
             **NO_RATES,
         }
         with GatewayProcess(Path(folder) / "data", env=env, ready_timeout=120) as gateway:
-            call(f"{gateway.url}/sessions", key, "POST", {"sessionId": "call-0001", "language": "en"})
             while runs == 0 or time.monotonic() < end:
+                prepare(gateway.url, key)
                 found += schemathesis(gateway.url, key, seed + runs) != 0
                 runs += 1
-            call(f"{gateway.url}/sessions/call-0001", key, "GET")
+            call(f"{gateway.url}/sessions", key, "GET")
             unexpected = faults_of(gateway)
     print(f"{runs} runs, the first with seed {seed}; {found} have found something; {len(unexpected)} faults in the log")
     print("\n".join(unexpected[:50]))

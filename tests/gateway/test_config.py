@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -93,6 +94,19 @@ def test_settings_cannot_be_changed() -> None:
         Config().port = 4000  # type: ignore[misc]
 
 
+OF_THE_PROTOCOL = {"id_chars", "event_bytes", "frame_bytes", "depth", "metadata_bytes", "batch_events", "in_flight"}
+OF_THE_PROCESS = {"live_sessions", "subscriptions", "webhooks", "webhook_sessions"}
+
+
+def test_what_clients_may_use_has_bounds_that_zero_turns_off() -> None:
+    bounds = {name for name in Config.model_fields if name.startswith(("max_", "rate_"))}
+    bounds -= {f"max_{name}" for name in OF_THE_PROTOCOL | OF_THE_PROCESS}
+    zeros: dict[str, Any] = dict.fromkeys(bounds, "0")
+    off = Config(**zeros)
+    assert min(off.outbox_bytes, off.waiting_bytes) > 2**60
+    assert len(bounds) == 26
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -115,6 +129,8 @@ def test_settings_cannot_be_changed() -> None:
         ("TURNWIRE_RATE_EVENTS", "many", "TURNWIRE_RATE_EVENTS: must be PER_SECOND/BURST"),
         ("TURNWIRE_RATE_FAILED_LOGINS", "10/hour", "TURNWIRE_RATE_FAILED_LOGINS: must be PER_SECOND/BURST"),
         ("MONGODB_DATABASE", "a.b", "MONGODB_DATABASE: must be 1 to 63 letters"),
+        ("TURNWIRE_MAX_OUTBOX_BYTES", "1023", "TURNWIRE_MAX_OUTBOX_BYTES: must be 0 or at least 1024"),
+        ("TURNWIRE_MAX_WAITING_BYTES", "1", "TURNWIRE_MAX_WAITING_BYTES: must be 0 or at least 1048576"),
         ("TURNWIRE_MAX_EVENT_BYTES", "2000000", "TURNWIRE_MAX_EVENT_BYTES (2000000) must not be over"),
     ],
 )

@@ -4,6 +4,8 @@ sets them.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from turnwire.store.embedded.places import HOST as LOOPBACK
@@ -76,3 +78,8 @@ def test_only_the_packaged_server_is_told_by_its_build() -> None:
     assert is_packaged({"version": "8.2.11", "secantusVersion": "0.7.0b3"})
     assert not is_packaged({"version": "7.0.14", "buildEnvironment": {"cc": "gcc"}})
     assert not is_packaged({"version": "8.2.11", "secantusVersion": "0.5.3", "buildEnvironment": {"cc": "rustc"}})
+
+
+async def test_a_uri_that_names_a_missing_file_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^MONGODB_URI cannot be used: The tlscafile file is not readable$"):
+        Store.connect(f"{HOST}?tls=true&tlsCAFile={tmp_path}/missing", "name")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -16,7 +18,7 @@ from tests.turnwire.gatekeeper import EXPIRED, Gatekeeper
 from tests.turnwire.logs import log_of
 from tests.turnwire.relay import eventually
 from turnwire import Client, Publisher, errors, follow_sessions, subscribe
-from turnwire.connecting.tokens import TokenSource
+from turnwire.connecting.tokens import Token, TokenSource
 
 
 @pytest.fixture
@@ -198,6 +200,23 @@ def test_an_impossible_token_is_refused_at_once(token: Any) -> None:
         Client("http://localhost", token=token)
     with pytest.raises(ValueError, match="a token must"):
         Publisher("http://localhost", "call", token=token)
+
+
+async def test_a_plain_token_function_that_takes_long_holds_nobody_up() -> None:
+    may_return = threading.Event()
+
+    def slow() -> str:
+        return "token" if may_return.wait(1) else "the loop was held up"
+
+    asking = asyncio.create_task(TokenSource(slow).fresh())
+    await asyncio.sleep(0)
+    may_return.set()
+    assert await asking == "token"
+
+
+@pytest.mark.parametrize("function", [Mint(), partial(Mint()), lambda: "t0"])
+async def test_a_token_function_may_be_anything_that_can_be_called(function: Token) -> None:
+    assert await TokenSource(function).fresh() == "t0"
 
 
 async def test_a_token_function_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

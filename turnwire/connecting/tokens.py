@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 
 from turnwire.errors import TokenError
@@ -11,7 +12,7 @@ Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function, plain or async, that returns one. The function is called for every connection."""
 
 TIMEOUT = 10.0
-"""Maximum number of seconds that an async token function may take."""
+"""Maximum number of seconds that a token function may take."""
 
 
 class TokenSource:
@@ -42,15 +43,21 @@ class TokenSource:
         if not callable(self._token):
             return self._token
         try:
-            given = self._token()
-            if isinstance(given, Awaitable):
-                async with asyncio.timeout(TIMEOUT):
-                    given = await given
-            return _check(given)
+            async with asyncio.timeout(TIMEOUT):
+                return _check(await _called(self._token))
         except TimeoutError:
             raise TokenError(f"the token function did not return within {TIMEOUT:g} s") from None
         except Exception as error:
             raise TokenError(f"the token function failed: {type(error).__name__}: {error}") from error
+
+
+async def _called(function: Callable[[], str | Awaitable[str]]) -> str:
+    """Return what the function returns. A plain one is called in a thread: it may ask a server, and must not hold up
+    the caller's loop meanwhile.
+    """
+    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+    given = function() if is_async else await asyncio.to_thread(function)
+    return await given if isinstance(given, Awaitable) else given
 
 
 def _check(token: object) -> str:

@@ -55,6 +55,11 @@ def test_without_authentication_all_places_are_for_everybody() -> None:
     here.admit(late, ANONYMOUS)
 
 
+def test_without_a_limit_of_connections_everybody_has_a_place() -> None:
+    here = arrivals(max_connections=0, max_handshakes_per_address=0)
+    assert all(here.has_place(each) for each in come(here, 500))
+
+
 def test_strangers_never_take_the_last_tenth() -> None:
     here = arrivals(max_connections=20)
     idle = come(here, 30)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from tests.gateway.access.wired import allowed, start_guarded
 from tests.support.gateways import StartGateway
+from tests.support.sockets import subscriber
 from turnwire.gateway.connections.large_answers import LargeAnswer
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
@@ -34,20 +38,19 @@ class Reader:
     def goaway(self, reason: str, after: float) -> None: ...
     def abort(self) -> None: ...
 
-    def close(self, code: int, reason: str) -> None:
-        self.ended.append(code)
-
-    def end(self) -> None:
-        self.ended.append("end")
+    def close(self, code: int, reason: str) -> None: ...
+    def end(self) -> None: ...
+    def shed(self) -> None:
+        self.ended.append("shed")
 
 
 @pytest.mark.parametrize(
     ("most", "sockets", "streams", "answer"),
     [
         (1200, [[], []], [[], []], []),
-        (1199, [[], []], [["end"], []], []),
-        (649, [[], [1013]], [["end"], []], []),
-        (349, [[], [1013]], [["end"], []], ["end"]),
+        (1199, [[], []], [["shed"], []], []),
+        (649, [[], ["shed"]], [["shed"], []], []),
+        (349, [[], ["shed"]], [["shed"], []], ["shed"]),
         (0, [[], []], [[], []], []),
     ],
 )
@@ -85,7 +88,7 @@ class Transport:
 
 def test_an_answer_is_cut_off_when_its_reader_has_stopped_and_not_while_it_is_slow() -> None:
     transport = Transport()
-    answer = LargeAnswer(cast("asyncio.Transport", transport), patience=10.0)
+    answer = LargeAnswer(cast("asyncio.Transport", transport), 10.0, lambda: None)
     for now in range(100):
         answer.check_alive(float(now))
         transport.waiting -= now % 8 == 0  # a byte now and then
@@ -95,7 +98,10 @@ def test_an_answer_is_cut_off_when_its_reader_has_stopped_and_not_while_it_is_sl
     assert not transport.is_open
 
 
-async def test_a_list_that_nobody_reads_counts_among_what_waits_and_is_cut_off(start_gateway: StartGateway) -> None:
+async def test_a_list_that_nobody_reads_counts_among_what_waits_and_is_cut_off(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "turnwire.audit")
     gateway = await start_gateway(max_all_outbox_bytes=1024 * 1024)
     for _ in range(100):
         await gateway.create(metadata={"text": "x" * 60_000})
@@ -114,3 +120,29 @@ async def test_a_list_that_nobody_reads_counts_among_what_waits_and_is_cut_off(s
     writer.close()
     assert len((await gateway.get("/sessions?limit=100"))["sessions"]) == 100
     assert connections.answers == set()
+    assert limits_in(caplog) == [("anonymous", "all_outbox_bytes")]
+
+
+async def test_ending_slow_readers_is_audited_once_a_minute_for_each_client(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level("INFO", "turnwire.audit")
+    gateway = await start_guarded(start_gateway, tmp_path)
+    session_id = await gateway.create()
+    sockets = [await subscriber(gateway) for _ in range(2)]
+    sse = {"Accept": "text/event-stream", **allowed("session:read")}
+    async with gateway.request("GET", f"/sessions/{session_id}/events", headers=sse) as stream:
+        open_connections = gateway.gateway.connections
+        for connection in open_connections.connections:
+            connection.shed()
+        for follower in open_connections.followers:
+            follower.shed()
+        assert [await each.close_code() for each in sockets] == [1013, 1013]
+        await stream.read()
+    assert limits_in(caplog) == [("key:root", "all_outbox_bytes"), ("sub:alice", "all_outbox_bytes")]
+
+
+def limits_in(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Who has hit which limit, as the audit says."""
+    rows = [json.loads(record.getMessage()) for record in caplog.records if record.name == "turnwire.audit"]
+    return [(row["who"], row["limit"]) for row in rows if row["audit"] == "limited"]

@@ -98,6 +98,26 @@ async def test_a_long_replay_to_a_subscriber_that_does_not_read_keeps_within_the
     raw.close()
 
 
+async def test_without_a_bound_all_that_a_reader_has_not_read_is_held_for_it(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_outbox_bytes=0)
+    session_id = new_id("s")
+    await publish(await publisher(gateway, session_id), 1, 80, 100_000)
+    raw, connection = await slow_subscriber(gateway)
+    await subscribe(raw, session_id, 0)
+    await until(lambda: connection.outbox.size > 1_000_000, "the outbox to fill")
+    await read_all(raw, 80)
+    raw.close()
+
+
+async def test_a_reader_that_is_closed_for_what_it_holds_lets_go_of_it_at_once(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_outbox_bytes=OUTBOX)
+    raw, connection = await lagging_subscriber(gateway, new_id("s"), 80)
+    connection.shed()
+    assert gateway.gateway.connections.waiting_bytes == 0
+    assert await raw.close_code() == 1013
+    raw.close()
+
+
 @pytest.mark.parametrize("bound", [2048, 60_000])
 async def test_events_larger_than_the_outbox_bound_arrive_one_by_one(start_gateway: StartGateway, bound: int) -> None:
     gateway = await start_gateway(max_outbox_bytes=bound)

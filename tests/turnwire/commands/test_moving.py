@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from bson import Int64, ObjectId
 from pymongo import AsyncMongoClient
 from typer.testing import CliRunner, Result
@@ -22,7 +23,7 @@ from tests.support.gateways import Gateway, Json, StartGateway, new_event, new_i
 from tests.support.processes import ROOT
 from turnwire.cli import app
 from turnwire.commands.moving import import_progress, sending
-from turnwire.commands.moving.old_database import EVENTS, SESSIONS
+from turnwire.commands.moving.old_database import EVENTS, SESSIONS, OldDatabase
 from turnwire.errors import Unreachable
 
 AT = datetime(2024, 5, 1, 10, 0, 0, 123000, UTC)
@@ -252,3 +253,11 @@ async def test_an_import_from_a_database_continues_where_it_was_killed_and_takes
     assert "continues after line 2" in result.output
     logs = [(await gateway.get(f"/sessions/c{n}/events"))["events"] for n in range(4)]
     assert [[each["eventId"] for each in log] for log in logs] == [["e1", "e2"], ["e1"], ["e1"], ["e1"]]
+
+
+def test_an_old_database_whose_uri_names_a_missing_file_is_refused_with_the_reason(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(typer.Exit):
+        OldDatabase(f"mongodb://127.0.0.1/name?tls=true&tlsCAFile={tmp_path}/missing")
+    assert "cannot be used: The tlscafile file is not readable" in capsys.readouterr().err

@@ -52,6 +52,8 @@ class OldDatabase:
             self._database: AsyncDatabase[dict[str, Any]] = self._client.get_default_database()
         except (PyMongoError, ValueError) as error:
             raise fail(f"name the database, as in mongodb://host/conversation-service: {error}") from None
+        except OSError as error:  # a file that the URI names
+            raise fail(f"the database's URI cannot be used: {error.strerror}") from None
         self.name = f"the database {self._database.name}"
         self.identity = uri
 
