@@ -110,7 +110,7 @@ def _http_message(error: web.HTTPException, method: str, path: str) -> str:
     if isinstance(error, web.HTTPNotFound) and error.text == "404: Not Found":
         return f"there is no route {path}"
     if isinstance(error, web.HTTPMethodNotAllowed):
-        return f"{method} is not served here; what is: {', '.join(sorted(error.allowed_methods))}"
+        return f"{method} is not allowed here; allowed: {', '.join(sorted(error.allowed_methods))}"
     return error.text or error.reason
 
 
