@@ -1,4 +1,4 @@
-"""The condition of the database, judged by its answers: well, away, or refusing for a reason that needs an operator."""
+"""The condition of the database, judged by its answers: it is well, it is away, or it refuses and needs an operator."""
 
 from __future__ import annotations
 

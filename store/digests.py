@@ -20,7 +20,7 @@ _log = logging.getLogger("turnwire.store")
 
 
 MIN_TAIL: Final = 100
-"""The minimum number of events that makes a tail worth its query."""
+"""The minimum number of events for which a tail is worth its query."""
 
 
 class LogTail(Struct, frozen=True):
@@ -72,8 +72,8 @@ class DigestStore:
                 raise
 
     async def forget_after(self, session_id: str, last_seq: int, known: int) -> None:
-        """Remove the pages that cover positions after `last_seq`. The log once reached `known`, and has lost its end
-        since."""
+        """Remove the pages that cover positions after `last_seq`. The log once reached `known`, but has lost its end
+        since then."""
         keys = [digest_key(session_id, page) for page in range(last_seq // DIGEST_PAGE, known // DIGEST_PAGE)]
         keys.append(tail_key(session_id))
         for start in range(0, len(keys), _PAGES_AT_ONCE):
@@ -113,7 +113,7 @@ class DigestStore:
     async def _insert_tails(self, documents: Sequence[dict[str, Any]]) -> None:
         try:
             await self._digests.insert_many(documents, ordered=False)
-        except BulkWriteError as error:  # another gateway that leaves was faster, or a validator forbids it
+        except BulkWriteError as error:  # another leaving gateway was faster, or a validator forbids it
             _log.info("tails that were not stored: %d", len(error.details.get("writeErrors", ())))
 
     async def load_tail(self, session_id: str, life: int | None) -> LogTail | None:

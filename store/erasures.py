@@ -1,4 +1,4 @@
-"""Erased sessions: what is kept of each until nothing is left of it, and the writes that remove it.
+"""Erased sessions: what is kept of each until all its data is gone, and the writes that remove the data.
 
 The order is fixed, so that any gateway that finds an unfinished erasure can complete it: first a note of what is to be
 erased; then the mark, which empties the session's document and hides it from every read; then the log and the digests,
@@ -130,7 +130,7 @@ class Erasures:
 
     async def erase_log(self, erasure: Erasure) -> None:
         """Remove the events and digests of this life, including late events beyond the head. If another gateway has
-        stored more than the note says, the note then says so: events that come still later follow these."""
+        stored more than the note says, correct the note, because even later events would follow those."""
         session_id = erasure.session_id
         beyond = await self._sweep(self._events, erasure, lambda at: position_key(session_id, at + 1), erasure.head)
         if beyond:
@@ -144,7 +144,7 @@ class Erasures:
     async def _sweep(self, collection: Any, erasure: Erasure, key: Callable[[int], str], count: int) -> int:
         """Remove the documents numbered 0 to count-1, and all that follow, until a whole slice has none.
 
-        Return how far those beyond `count` reach, at most; 0 if a slice that begins there had none.
+        Return the number, rounded up to a slice, up to which documents beyond `count` were found; 0 if none were.
         """
         first = beyond = 0
         while True:

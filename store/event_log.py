@@ -31,7 +31,7 @@ from turnwire.store.sharing.reads import READ_WINDOW, Reads
 _READ = "read events"
 
 ANY_LIFE = -1
-"""Reads events of any life. For positions that are known to hold only events of the session itself."""
+"""Reads events of any life. Use it for positions that are known to hold only events of the session itself."""
 
 __all__ = ["READ_WINDOW", "Appended", "EventLog", "RefusedDocument", "event_documents", "position_key"]
 
@@ -49,8 +49,8 @@ class EventLog:
         max_waiting_bytes: int | None = None,
         command: Callable[[Document], Awaitable[Document]] | None = None,
     ) -> None:
-        """Use the collections `events` and `digests` of a Motor database. `command` runs an insert there; by default,
-        the database's own does.
+        """Use the collections `events` and `digests` of a Motor database. `command` runs an insert there; the default
+        is the database's own.
 
         `embedded` says that the database has no shards. Reads then do not name one, which makes them a tenth cheaper.
         """
@@ -160,7 +160,7 @@ class EventLog:
         return next((document for document in found if not _is_of(document, life)), None)
 
     async def remove_stray(self, session_id: str, stray: Document) -> None:
-        """Remove this stray event, and no event that has taken its place since. Raises StorageUnavailable."""
+        """Remove this stray event, but no event that has taken its place since. Raises StorageUnavailable."""
         condition = {"_id": stray["_id"], "sessionId": session_id, "life": stray.get("life")}
         await self._condition.ask("delete events", self._events.delete_many(condition))
 
@@ -192,7 +192,7 @@ class EventLog:
 
     async def lost(self, heads: Mapping[str, Mark | None]) -> list[str]:
         """Return the sessions (sessionId → last known event) whose log does not show that event, in few reads. One look
-        proves nothing; `stands` does. Raises StorageUnavailable."""
+        proves nothing; `stands` gives proof. Raises StorageUnavailable."""
         marks = {(session_id, position_key(session_id, head.seq)): head for session_id, head in heads.items() if head}
         found = await self.found([{"_id": key, "sessionId": session_id} for session_id, key in marks])
         return [session_id for (session_id, key), mark in marks.items() if not mark.is_of(found.get(key))]

@@ -51,7 +51,7 @@ _POLL_SECONDS = 0.005
 _USE = "use this server"
 _OPTIONS: dict[str, Any] = {
     "heartbeatFrequencyMS": 2000,
-    "connectTimeoutMS": 5000,  # covers heartbeats too: the default leaves dead connections hanging for another 20 s
+    "connectTimeoutMS": 5000,  # also covers heartbeats: the default leaves dead connections hanging for another 20 s
     "serverSelectionTimeoutMS": 5000,
     "timeoutMS": 10_000,
     "maxIdleTimeMS": 240_000,
@@ -129,9 +129,9 @@ class Store:
 
     @classmethod
     async def open(cls, uri: str, database: str, *, embedded: bool, insert_lanes: int | None) -> Store:
-        """Return a store with as many connections and lanes as are good for the server. Raises ValueError as `connect`.
+        """Return a store with as many connections and lanes as suit the server. Raises ValueError as `connect` does.
 
-        Waits up to PING_SECONDS for the server to say what it is; one that is silent counts as a MongoDB.
+        Waits up to PING_SECONDS for the server to say what it is. A silent server counts as MongoDB.
         """
         store = cls.connect(
             uri, database, embedded=embedded, insert_lanes=insert_lanes or (1 if embedded else INSERT_LANES)
@@ -157,7 +157,7 @@ class Store:
 
         Options in the URI override the defaults, except for the write and read concerns. `embedded` says that the
         server is the embedded one, without shards. Up to `insert_lanes` inserts of events, and as many of sessions, run
-        concurrently: one is best for a server with one core. The driver makes up to `connections`. At most
+        concurrently: one is best for a server with one core. The driver opens up to `connections`. At most
         `max_waiting_bytes` of events wait in memory; None means no limit.
         """
         condition = DatabaseCondition()
@@ -182,7 +182,7 @@ class Store:
 
     @property
     def seems_up(self) -> bool:
-        """Whether the driver's own heartbeats find a server that takes writes, and that refuses nothing. Sends
+        """Whether the driver's own heartbeats find a server that takes writes and refuses nothing. Sends
         nothing."""
         found: bool = self._client.topology_description.has_writable_server()
         return found and self._condition.state().up

@@ -15,7 +15,7 @@ class OnDemandTask:
 
     The work must return when it finds nothing more to do, without an await after that check, so that no `wake` is
     missed. An exception from the work is logged, and the next `wake` starts it again. This object keeps no reference to
-    the work, which mostly refers back to the owner: the cycle would wait for the garbage collector, which runs rarely.
+    the work, which usually refers back to the owner: the garbage collector, which runs rarely, would have to free both.
     """
 
     __slots__ = ("_context", "_stopped", "_task")

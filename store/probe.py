@@ -11,7 +11,7 @@ from turnwire.store.condition import AWAY, StorageState
 _log = logging.getLogger("turnwire.health")
 _FRESH_SECONDS = 1.0
 _FRESH_DOWN_SECONDS = 0.1
-"""The same for an answer that the storage cannot be used: traffic should come soon after it can, such as at a start."""
+"""The same for an answer that the storage cannot be used: traffic should come soon after it can, as at a start."""
 _UNKNOWN = StorageState(False, AWAY)
 
 

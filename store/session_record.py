@@ -21,7 +21,7 @@ from turnwire.store.session_metadata import metadata_in, stored_metadata
 
 Document = dict[str, Any]
 ERASED = "erased"
-"""The stored status of a session that is being erased. Its document holds nothing else that was known of it."""
+"""The stored status of a session that is being erased. Its document holds nothing else that was known about it."""
 NO_LIFE = 0
 """The life in the document of a session that is being erased. No write to a session matches it."""
 _MAX_LIFE = 2**31 - 1
@@ -41,7 +41,7 @@ class SessionRecord(Struct):
     last_event_at: datetime | None = None
     end_reason: str | None = None
     epoch: int = 0
-    """How many times a publisher has claimed the session."""
+    """The number of times a publisher has claimed the session."""
     time_ordered: bool = True
     """Whether timestamps never fall from one event to the next."""
     heartbeat: int = 0
@@ -51,7 +51,7 @@ class SessionRecord(Struct):
     figures: SessionFigures | None = None
     """Stored when the session ends."""
     amended: int = 0
-    """How often metadata or language has been changed."""
+    """The number of times metadata or language have been changed."""
     commands: list[str] | None = None
     """The commands that the publisher of this epoch accepts; None if it has not said."""
     command_mark: CommandMark | None = None
@@ -66,7 +66,7 @@ class SessionRecord(Struct):
     creation: str | None = None
     """The request that created the session, until all events and the end that belong to it are stored."""
     contested: int = 0
-    """A count that a gateway raises when others take the log's next position before it again and again."""
+    """A count that a gateway raises when others keep taking the log's next position before it."""
     traceparent: str | None = None
     """The trace named by the latest publisher that named one, in the form of W3C Trace Context."""
     archiving: str | None = None

@@ -30,7 +30,7 @@ MAX_ENDS = 20
 _INSERT = "insert into sessions"
 _UPDATE = "update sessions"
 _ROUNDS = 3
-"""How often an end is tried while others change its session."""
+"""How many times an end is tried while others change its session."""
 _UNENCODABLE = (BSONError, DocumentTooLarge, OverflowError, TypeError, ValueError)
 
 Document = dict[str, Any]
@@ -178,8 +178,8 @@ class Endings:
         return bool(await end.done)
 
     async def _update(self, batch: Sequence[_End]) -> None:
-        """Write all ends in one bulk. The answer says only how many ends matched. If not all did, read the stored
-        sessions."""
+        """Write all ends in one bulk. The answer says only how many ends matched. If not all of them did, read the
+        stored sessions."""
         found: dict[str, Document] = {}
         left = list(batch)
         for _ in range(_ROUNDS):

@@ -40,7 +40,7 @@ from turnwire.store.unended import UnendedSession
 MAX_UPDATES = 100
 """Maximum number of lazy updates in one bulk."""
 _AT_ONCE = 500
-"""Documents that are made use of in a turn: a millisecond."""
+"""Documents that are handled in one turn, which takes a millisecond."""
 _MILLISECOND = timedelta(milliseconds=1)
 _READ = "read sessions"
 _UPDATE = "update sessions"

@@ -25,7 +25,7 @@ class UnendedSession(Struct, frozen=True):
 
     @property
     def signs(self) -> tuple[int, int, int]:
-        """Values that change whenever a publisher claims or holds the session, or an event is stored."""
+        """Values of which one changes whenever a publisher claims or holds the session, or an event is stored."""
         return self.epoch, self.heartbeat, self.last_seq
 
     @classmethod

@@ -30,9 +30,9 @@ async def storage_deadline(seconds: float) -> AsyncIterator[None]:
 
 
 async def shared(task: asyncio.Task[T]) -> T:
-    """Return the result of a task that several wait for; one who stops waiting does not cancel it.
+    """Return the result of a task that several callers wait for. A caller that stops waiting does not cancel it.
 
-    Raises its error, and StorageUnavailable if the task was cancelled, because the gateway stops.
+    Raises the task's error, and StorageUnavailable if the task was cancelled, because the gateway stops.
     """
     try:
         return await asyncio.shield(task)

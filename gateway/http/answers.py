@@ -1,4 +1,4 @@
-"""JSON answers, and their heads, which are made in advance."""
+"""JSON answers, and their heads, each of which is made once and kept."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from turnwire.protocol.codec import JSON
 from turnwire.protocol.messages import Shape
 
 REPLAYED = {"Idempotent-Replayed": "true"}
-"""Header of the answer to a request that had been carried out before."""
+"""Header of an answer to a request that had been carried out before."""
 _JSON = CIMultiDict({hdrs.CONTENT_TYPE: "application/json; charset=utf-8"})
 _KINDS: Final = {"json": _JSON, "replayed": CIMultiDict({**_JSON, **REPLAYED})}
 _MOST_BYTES: Final = 16 * 1024
 """A larger body is not copied behind its head."""
 
 SetHeaders = Callable[[CIMultiDict[str], str], None]
-"""Adds the headers of every answer to those of one. Takes the path of the request, too."""
+"""Adds the headers that all answers have to those of one answer. Also takes the path of the request."""
 
 
 def json_answer(shape: Shape, *, status: int = 200, replayed: bool = False) -> web.Response:
@@ -43,8 +43,8 @@ class Heads:
         self._date = b""
 
     def make_ready(self, request: web.Request, response: web.StreamResponse) -> bool:
-        """Give the answer its head if it is small and like most others. Return whether it was. The head says the same
-        as the one that aiohttp would make."""
+        """Give the answer its head if the answer is small and like most others. Return whether it was. The head says
+        the same as the one that aiohttp would make."""
         if not isinstance(response, Answer) or (kind := response.kind) is None or response.keep_alive is not None:
             return False
         body = response.body

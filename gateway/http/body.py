@@ -32,14 +32,14 @@ class BodyReader:
         self._client_of = client_of
 
     async def read(self, request: web.Request, *, any_type: bool = False) -> bytes:
-        """Return the whole body, once it is its turn to be decoded; empty if there is none. Its type is left to the
-        caller to check with `any_type`.
+        """Return the whole body, once it is its turn to be decoded; empty if there is none. With `any_type`, the caller
+        checks its type.
 
         Raises TooLarge, InvalidMessage for a body that violates HTTP, and an HTTPException with 408 or 415.
         """
         limit, content = self._limits.frame_bytes, request.content
         try:
-            # usual: the whole body is here, so no timeout is needed
+            # Usually, the whole body is here, so no timeout is needed.
             body = content.read_nowait() if content.is_eof() else await self._read_on(request, limit)
         except TimeoutError:
             raise web.HTTPRequestTimeout(text=f"the body took longer than {self._seconds:g} s") from None

@@ -110,7 +110,7 @@ def _http_message(error: web.HTTPException, method: str, path: str) -> str:
     if isinstance(error, web.HTTPNotFound) and error.text == "404: Not Found":
         return f"there is no route {path}"
     if isinstance(error, web.HTTPMethodNotAllowed):
-        return f"{method} is not served here; what is: {', '.join(sorted(error.allowed_methods))}"
+        return f"{method} is not allowed here; allowed: {', '.join(sorted(error.allowed_methods))}"
     return error.text or error.reason
 
 
@@ -148,7 +148,7 @@ def _log_broken_off(request: web.BaseRequest, error: Exception) -> None:
 
 
 def methods_of(request: web.Request, error: Exception) -> web.Response | None:
-    """Return the methods that a resource allows, or the gateway for `*`, for an OPTIONS request that is no CORS
+    """Return the methods that a resource allows, or the gateway for `*`, for an OPTIONS request that is not a CORS
     preflight; else None."""
     if request.method != hdrs.METH_OPTIONS or hdrs.ORIGIN in request.headers:
         return None

@@ -12,12 +12,12 @@ AT_ONCE: Final = 25
 
 
 class Farewells:
-    """Lets go of lost connections. When an audience leaves in one moment, most of it waits for later passes."""
+    """Lets go of lost connections. When a whole audience leaves at once, most of it waits for later passes."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
         self._said = 0
-        """How many were said in this pass of the loop."""
+        """The number of connections that were let go of in this pass of the loop."""
 
     def say(self, let_go: Callable[[], None]) -> None:
         """Call `let_go` at once, or soon if many connections were lost in this pass of the loop."""

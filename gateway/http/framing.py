@@ -49,7 +49,7 @@ def check_framing(request: web.BaseRequest) -> None:
 
 
 def _check_version(request: web.BaseRequest) -> None:
-    """Raise Unframed for another version than 1.1 and 1.0, and for chunks in one that has none."""
+    """Raise Unframed for a version other than 1.1 and 1.0, and for chunks in a version that has none."""
     if request.version == HttpVersion11:
         return
     if request.version != HttpVersion10:

@@ -38,7 +38,7 @@ SECURITY_HEADERS = {
     "X-Permitted-Cross-Domain-Policies": "none",
     "X-XSS-Protection": "0",
 }
-"""Headers of an answer unless it is a page, which sets its own policies. Resources may be embedded by any origin: CORS
+"""Headers of every answer except pages, which set policies of their own. Resources may be embedded by any origin: CORS
 decides who may call."""
 _SERVER: dict[str, str] = {hdrs.SERVER: "turnwire"}
 _PREPARED = CIMultiDict({**SECURITY_HEADERS, **_SERVER})
@@ -48,7 +48,7 @@ def set_security_headers(headers: CIMultiDict[str]) -> None:
     if hdrs.CONTENT_SECURITY_POLICY not in headers:
         headers.update(_PREPARED)
         return
-    for name, value in SECURITY_HEADERS.items():  # of a page, which sets some itself
+    for name, value in SECURITY_HEADERS.items():  # for a page, which sets some itself
         headers.setdefault(name, value)
     headers.update(_SERVER)
 
@@ -59,8 +59,7 @@ def is_private(path: str) -> bool:
 
 
 def common_headers(config: Config) -> Callable[[CIMultiDict[str], str], None]:
-    """Return what adds the headers that every answer has, whoever asks, to those of an answer to a request of this
-    path."""
+    """Return a function that adds the headers of every answer, whoever asks, to those of the answer for a path."""
     hsts = {"Strict-Transport-Security": f"max-age={config.hsts}"} if config.hsts else {}
 
     def set_common(headers: CIMultiDict[str], path: str) -> None:
@@ -87,9 +86,8 @@ def add_headers(app: web.Application, config: Config) -> None:
         if isinstance(route.resource, web.Resource) and route.method not in (hdrs.METH_ANY, hdrs.METH_OPTIONS):
             cors.add(route)
 
-    [set_cors_headers] = (
-        app.on_response_prepare
-    )  # that of aiohttp-cors, which looks up the route even without an Origin
+    # The handler of aiohttp-cors, which looks up the route even without an Origin.
+    [set_cors_headers] = app.on_response_prepare
     app.on_response_prepare.clear()
 
     set_common = common_headers(config)

@@ -60,7 +60,7 @@ def _session_id(request: web.Request, in_path: str, limits: Limits) -> str:
     if request.query_string and SESSION_ID in request.query:
         other, session_id = session_id, _session_id_in_query(request)
         if other not in (ELSEWHERE, session_id):
-            raise InvalidMessage(f"the path must have {ELSEWHERE} in place of a sessionId that the query gives")
+            raise InvalidMessage(f"the path must have {ELSEWHERE} in place of the sessionId if the query gives it")
     check_id(session_id, "sessionId", limits)
     return session_id
 
@@ -201,13 +201,13 @@ def refuse_unknown(request: web.Request, known: Collection[str]) -> None:
 
 
 def _unknown(name: str, known: Collection[str]) -> str:
-    fault = f"there is no parameter {name[:_NAME_CHARS]!r} here"
+    fault = f"unknown parameter {name[:_NAME_CHARS]!r}"
     by_folded = {each.lower(): each for each in known}
     nearest = get_close_matches(name[:_NAME_CHARS].lower(), by_folded, n=1, cutoff=0.5)
     if nearest:
         likely = by_folded[nearest[0]]
         return f"{fault}; did you mean {likely + '<key>' if likely.endswith('.') else likely!r}?"
-    return f"{fault}; there are {', '.join(sorted(known))}" if known else f"{fault}, and no other"
+    return f"{fault}; known here: {', '.join(sorted(known))}" if known else f"{fault}; none is known here"
 
 
 def plain_integer(text: str) -> int | None:
@@ -225,7 +225,7 @@ def encode_cursor(started_at: datetime, session_id: str) -> str:
 
 
 def decode_cursor(cursor: str, limits: Limits) -> tuple[datetime, str]:
-    """Return the place in a cursor. Raises ValueError, OverflowError or InvalidMessage for one that is made up."""
+    """Return the place in a cursor. Raises ValueError, OverflowError or InvalidMessage for any other text."""
     position = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
     millis, session_id = _CURSOR.decode(position)
     check_id(session_id, "sessionId", limits)

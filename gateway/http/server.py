@@ -71,7 +71,7 @@ class HttpRunner(Runner):
     - `arrivals`: told of each connection when it comes and when it is gone,
     - `make_ready`: makes an answer ready to be sent by the server, and returns whether it could,
     - `send_large`: returns what sends an answer that is large, and None for any other, which is sent afterwards,
-    - `begin`: returns what a request waits for before it begins, if for anything.
+    - `begin`: returns what a request waits for before it begins, if it waits.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class _Connection(HttpProtocol):
     aiohttp's `keepalive_timeout` applies.
     """
 
-    __slots__ = (  # several a line: a line for each would hide the class
+    __slots__ = (  # several to a line: a line for each would hide the class
         "_arrivals", "_deaf", "_farewells", "_frames", "_head", "_head_is_whole", "_head_timeout", "_head_timer",
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ class _Connection(HttpProtocol):
         if self._frames is not None:
             self._frames.forget()
             self.use_parser(DeafReader(self._frames))
-            if self.is_held:  # nobody takes what has arrived any more
+            if self.is_held:  # nobody reads what has arrived any more
                 self.resume_reading()
 
     def reading_resumed(self) -> None:

@@ -46,9 +46,9 @@ class Source(Protocol):
 class StrictReader:
     """Checks the heads of frames, and passes the bytes on to another reader, a slice at a time.
 
-    It refuses frames that are not masked, frames whose length could be shorter, frames that begin a message inside
-    another one, and close frames with a code that must not be sent. For a refused frame, the other reader gets a frame
-    that it refuses.
+    It refuses frames that are not masked, frames whose length could be written shorter, frames that begin a message
+    inside another one, and close frames with a code that must not be sent. For a refused frame, the other reader gets a
+    frame that it refuses.
 
     A socket hands over up to 256 KiB, which may be 40,000 small frames. A few of them are passed on between the turns
     of other connections. The socket is not read until all have been.

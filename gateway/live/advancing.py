@@ -21,7 +21,7 @@ Answer = Callable[[list[Event]], None]
 
 
 def nobody(events: list[Event]) -> None:
-    """Answer nobody: the events come from another gateway, or it is unclear yet whether their sender may be
+    """Answer nobody: the events come from another gateway, or it is not yet known whether their sender may be
     answered."""
 
 
@@ -32,7 +32,7 @@ def advance(
 
     There is no await in between, so a watcher that joins misses nothing and sees nothing twice. The answer comes first:
     it does not wait for a thousand watchers. Returns the events in their wire form if anybody watches or they are
-    `needed`; else an empty list. The answer is given the same.
+    `needed`; else an empty list. `answer` gets the same list.
     """
     if not durable.events:
         answer([])
@@ -51,7 +51,7 @@ def advance(
 
 
 def report_change(context: Context, state: SessionState, before: SessionStatus) -> None:
-    """Report that fields of the record have changed; show the session to those who watch if its status has."""
+    """Report a change of the record, and show the session to those who watch if its status has changed."""
     if state.audience is not None and state.record.status != before:
         state.audience.session_changed()
     context.observer.changed(state, before)

@@ -21,10 +21,10 @@ from turnwire.protocol.rules import Ledger
 async def append(context: Context, state: SessionState, appends: list[AppendItem]) -> None:
     """Write the events of these appends to the log and answer their senders.
 
-    Appends of a fenced publisher, which is closed, and of a REST client that no longer waits are dropped.
+    Drops the appends of a fenced publisher, whose connection is closed, and of a REST client that no longer waits.
 
-    An append with a condition comes alone. Its events are stored directly after the log that the condition was asked
-    about: what the condition allows holds across gateways, because a position can be taken once.
+    An append with a condition comes alone. Its events are stored directly after the log that the condition has
+    checked. So the condition holds across gateways, because a position can be taken only once.
     """
     condition = appends[0].condition
     if is_stale(context, state):
@@ -74,8 +74,8 @@ def _is_wanted(state: SessionState, item: AppendItem) -> bool:
 async def _decide(
     context: Context, state: SessionState, ledger: Ledger, appends: list[AppendItem]
 ) -> AppendRound | None:
-    """Decide about the events. Return None if the log has turned out to have lost its end, so that nothing known of it
-    holds."""
+    """Decide about the events. Return None if the log has turned out to have lost its end: what was known of it no
+    longer holds."""
     round_ = AppendRound(ledger, state.session_id, context.max_session_events)
     if state.takes_events and round_.admit_plain(appends):
         return round_

@@ -16,9 +16,9 @@ from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
 
 _BUSY_LOOK_SECONDS = 0.5
-"""How often a session is read whose commits take most of the time."""
+"""Seconds between two reads of a session whose commits take most of the time."""
 _LOOK_SECONDS = 0.02
-"""Pause between two looks at the next position while it is left to another gateway."""
+"""Seconds between two looks at the next position while it is left to another gateway."""
 
 
 async def renew(context: Context, state: SessionState, item: RenewItem) -> None:

@@ -21,7 +21,7 @@ from turnwire.store.event_log import READ_WINDOW, EventLog
 from turnwire.store.waiting import persist
 
 _READ_AT_END = 500
-"""Events that may be read before a session ends. If more are missing, the figures are made after the end."""
+"""Events that may be read before a session ends. If more are missing, the figures are computed after the end."""
 _PAUSE_FACTOR = 3
 _LONGEST_PAUSE = 1.0
 _RETRY_SECONDS = 0.5
@@ -103,7 +103,7 @@ def _rested(measure: Callable[[Conversation], T], conversation: Conversation) ->
 
 
 async def freshen(state: SessionState) -> None:
-    """Make the percentiles of a long conversation in a thread, if they are due, before the session is shown."""
+    """Compute the percentiles of a long conversation in a thread, if they are due, before the session is shown."""
     conversation = state.conversation
     if conversation is not None and conversation.due and not state.ended:
         conversation.keep(await asyncio.to_thread(Conversation.percentiles, conversation.frozen()))

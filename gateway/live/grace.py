@@ -33,7 +33,7 @@ def note_end(
 
 
 def begin_grace(state: SessionState, ended_at: datetime, seconds: float) -> None:
-    """Stop taking events `seconds` after `ended_at`. What remains of them is measured on the loop's clock."""
+    """Stop taking events `seconds` after `ended_at`. The time that is left is measured on the loop's clock."""
     left = grace_left(ended_at, seconds)
     if left > 0:
         state.grace_timer = asyncio.get_running_loop().call_later(left, _grace_over, state)
@@ -42,7 +42,7 @@ def begin_grace(state: SessionState, ended_at: datetime, seconds: float) -> None
 
 
 def grace_left(ended_at: datetime, seconds: float) -> float:
-    """Return how long a session that ended then still takes events, of the grace time's `seconds`."""
+    """Return how many of the grace time's `seconds` are left to a session that ended at this time."""
     passed = (utc_now() - ended_at) / timedelta(seconds=1)
     return min(seconds, seconds - passed)
 

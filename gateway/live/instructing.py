@@ -221,7 +221,7 @@ async def _stored(context: Context, state: SessionState, event_id: str) -> Event
 
 
 async def _mark(context: Context, state: SessionState, command: Command, wanted: Wanted) -> None:
-    """Store from where on the log must be read to find the command. Done before the command is written there."""
+    """Store the seq from which the log must be read to find the command. Call this before the command is written."""
     sessions = context.store.sessions
     while True:
         known = (await persist(lambda: sessions.reload(state.record), wanted)).command_mark
@@ -274,7 +274,7 @@ async def _write(context: Context, state: SessionState, event: EventIn) -> Store
 
 
 class _Seat(Sender):
-    """A stand-in for a publisher whose events the gateway writes: fenced like it, and told nothing."""
+    """Stands in for a publisher while the gateway writes events for it: fenced like the publisher, and told nothing."""
 
     def __init__(self, publisher: Sender) -> None:
         self.epoch = publisher.epoch

@@ -110,7 +110,7 @@ class ClaimItem(Struct, eq=False):
 
 
 class EraseItem(Struct, eq=False):
-    """Erase the session."""
+    """A request to erase the session."""
 
     force: bool
     """Whether to erase the session even while a publisher is connected."""
@@ -121,7 +121,7 @@ class EraseItem(Struct, eq=False):
 
 
 class ArchiveItem(Struct, eq=False):
-    """Mark the session as archived."""
+    """A request to mark the session as archived."""
 
     mark: ArchiveMark
     only_if: Callable[[SessionRecord], bool]
@@ -154,7 +154,7 @@ class DepartItem(Struct, eq=False):
 
 
 class LapseItem(Struct, eq=False):
-    """A request to forget the accepted commands of a bot that has been silent for long."""
+    """A request to forget the accepted commands of a bot that has been silent for a long time."""
 
 
 class CommandItem(Struct, eq=False):

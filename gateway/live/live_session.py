@@ -103,7 +103,7 @@ class LiveSession:
             self.state.last_used = self._context.clock()
 
     def submit(self, item: Item) -> None:
-        """Put an item into the inbox. Raises Overloaded if too many items wait that are neither events nor signals."""
+        """Put an item into the inbox. Raises Overloaded if too many items other than events and signals wait."""
         self.state.last_used = self._context.clock()
         self._inbox.put(item)
         if isinstance(item, AppendItem):

@@ -63,7 +63,7 @@ class Observer(Protocol):
         """Called when a round of appends has been answered.
 
         `duplicates`: events that had been stored before. `refused`: the code of each refused event. `seconds`: from
-        receipt to ack of the first append; None if a REST client sent it.
+        receipt to ack of the first append; None if a REST client has sent it.
         """
 
     def erased(self, state: SessionState, *, here: bool) -> None:

@@ -19,8 +19,8 @@ from turnwire.store.sessions import SessionRecord
 from turnwire.store.waiting import persist
 
 Wanted = asyncio.Future[Any] | None
-"""The answer that somebody waits for. Once it is done, nobody waits for the work any more, and its errors are raised.
-"""
+"""The answer that somebody waits for. Once it is done, nobody waits for the work any more: errors of the storage are
+raised instead of being retried."""
 _log = logging.getLogger("turnwire.session")
 
 
@@ -45,7 +45,7 @@ async def roll_back(context: Context, state: SessionState) -> None:
     known, troubles = state.record.last_seq, context.store.events.troubles
     last = await persist(lambda: find_end(context.store, state.session_id, known))
     await _take_back(context, state, last, troubles)
-    if state.audience is not None:  # if another event stands there now, nobody knows since when the logs differ
+    if state.audience is not None:  # if it holds another event now, nobody knows from where on the logs differ
         state.audience.rolled_back(state.record.last_seq if state.record.last_seq < known else 0)
     context.observer.rolled_back(state)
 

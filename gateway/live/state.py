@@ -182,7 +182,7 @@ class SessionState:
         return publisher
 
     def _go_on(self) -> None:
-        """Continue the session, because its known end is gone."""
+        """Reopen the session, because its known end is gone."""
         self.takes_events = True
         if self.grace_timer is not None:
             self.grace_timer.cancel()
@@ -264,7 +264,7 @@ class SessionState:
         self.record.time_ordered &= rise(self.record.last_event_at, times_of(events))
 
     def disorder(self, as_of: int) -> None:
-        """Record that timestamps no longer rise with seq. `as_of`: the count of troubles when the store noted it."""
+        """Record that timestamps no longer rise with seq. `as_of`: the count of troubles when this was stored."""
         self.record.time_ordered = False
         self.log.disordered_as_of = as_of
 

@@ -36,7 +36,7 @@ _ERRORS: dict[int, tuple[str, str, str | list[str]]] = {
     401: ("The credential is missing or invalid.", "unauthenticated", "this credential has been revoked"),
     403: ("The credential does not allow this.", "forbidden", "this credential does not allow this"),
     404: ("The session does not exist.", "not_found", f"Session {SESSION_ID} not found"),
-    405: ("The route does not serve this method.", "invalid_message", "PUT is not served here; what is: GET, HEAD"),
+    405: ("The route does not serve this method.", "invalid_message", "PUT is not allowed here; allowed: GET, HEAD"),
     408: ("The body arrived too slowly.", "invalid_message", "the body took longer than 10 s"),
     409: (
         "The session has ended, or has a publisher.",

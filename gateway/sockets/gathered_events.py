@@ -1,4 +1,4 @@
-"""Events of frames that have arrived together: a session takes them as one append."""
+"""The events of frames that arrived together, which a session takes as one append."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class GatheredEvents:
         self._taken_at = 0.0
 
     def add(self, events: list[EventIn | BadEvent], size: int, now: float) -> bool:
-        """Add the events of a frame of this many bytes. Return whether an append can take no more."""
+        """Add the events of a frame of this many bytes. Return whether the append is full."""
         if not self._events:
             self._taken_at = now
         self._events += events
@@ -28,7 +28,7 @@ class GatheredEvents:
         return len(self._events) >= self._limits.batch_events or self._bytes >= self._limits.frame_bytes
 
     def take(self, sender: Sender) -> AppendItem | None:
-        """Return all of them as an append of this sender; None if there are none. Forget them."""
+        """Remove all of them, and return them as an append of this sender; None if there are none."""
         if not self._events:
             return None
         events, self._events = self._events, []

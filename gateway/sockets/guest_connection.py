@@ -24,7 +24,7 @@ from turnwire.protocol.token_messages import Authenticated, Expiring
 T = TypeVar("T")
 
 LARGE_FRAME: Final = 128 * 1024
-"""A longer frame is decoded in a thread, which costs 0.1 ms: it may take long, and a decoder cannot pause."""
+"""A longer frame is decoded in a thread, at a cost of 0.1 ms: decoding may take long and cannot pause."""
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """Sent as the expiry of a credential that never expires."""
 
@@ -54,7 +54,7 @@ class GuestConnection(Connection):
         try:
             return await asyncio.to_thread(decode, frame, self.limits)
         except TurnwireError:
-            self._turn.waste()  # small ones are bounded by their number
+            self._turn.waste()  # the number of small ones is bounded
             raise
 
     # Bad messages
@@ -97,7 +97,7 @@ class GuestConnection(Connection):
     def check_alive(self, now: float) -> None:
         super().check_alive(now)
         if self.guest.may_expire and self.closing is None:
-            self.look_at = 0.0  # the next time as well
+            self.look_at = 0.0  # look again the next time
             self._check_expiry()
 
     def _check_expiry(self) -> None:
@@ -123,14 +123,14 @@ class GuestConnection(Connection):
         except Refusal as refusal:
             self.close(CloseCode.UNAUTHENTICATED, refusal.message)
         except StorageUnavailable:
-            pass  # the rights stay as last known
+            pass  # the rights stay as they were last known
         else:
             self.look_at = 0.0
             if changed and not self.is_allowed():
                 self.close(CloseCode.FORBIDDEN, "the credential no longer allows this")
 
     async def renew(self, token: str) -> None:
-        """Continue with another token. Raises Refusal, StorageUnavailable; then the connection continues as before."""
+        """Continue with another token. Raises Refusal, StorageUnavailable; the connection then continues as before."""
         await self.guest.renew(token)
         self.look_at = 0.0
         if not self.is_allowed():

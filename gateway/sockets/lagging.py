@@ -14,7 +14,7 @@ from turnwire.store.on_demand import OnDemandTask
 _log = logging.getLogger("turnwire.subscriber")
 _RETRY_SECONDS = 0.2
 _SERVING: Final = SLICE_SECONDS / 2
-"""Seconds that a window of one subscription takes, its frames written to the socket."""
+"""Seconds that a window of one subscription takes, including writing its frames to the socket."""
 
 
 class Laggard(Protocol):
@@ -58,7 +58,7 @@ class Lagging:
         while self._subscriptions:
             for subscription in tuple(self._subscriptions):
                 await self._connection.outbox.room()
-                await self._turns.next(_SERVING)  # room can come to many connections in the same pass of the loop
+                await self._turns.next(_SERVING)  # many connections can get room in the same pass of the loop
                 if self._connection.closing is not None:
                     self._subscriptions.clear()
                     return

@@ -115,7 +115,7 @@ class PublisherEndpoint:
 async def _claimed(
     live: LiveSession, connection: PublisherConnection, traceparent: str | None, *, created: bool
 ) -> Opened | None:
-    """Return the first message for the connection that has got the session; None if the session turned out to be
+    """Return the first message for the connection, which now has the session; None if the session turned out to be
     erased."""
     opened: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
     live.submit(ClaimItem(connection, opened, created, traceparent))

@@ -45,7 +45,7 @@ from turnwire.protocol.token_messages import Auth
 class PublisherConnection(GuestConnection):
     """A publisher's connection. Reads only while the number of unanswered events is within its bounds."""
 
-    __slots__ = (  # several a line: a line for each would hide the class
+    __slots__ = (  # several to a line: a line for each would hide the class
         "_completing", "_enders", "_events", "_expiring", "_gathered", "_held_signals", "_in_flight",
         "_in_flight_bytes", "_live", "_max_in_flight_bytes", "_owed", "_room", "_signals", "_waiting", "epoch",
         "finished", "holder", "replaced", "session_id",
@@ -78,12 +78,12 @@ class PublisherConnection(GuestConnection):
         """The principal of the publisher that this one has replaced."""
         self._completing = False
         self._expiring = False
-        """Whether the credential has expired, and the connection closes once nothing is in flight."""
+        """Whether the credential has expired, so that the connection closes once nothing is in flight."""
         self._in_flight = 0
         self._in_flight_bytes = 0
         self._max_in_flight_bytes = 2 * self.limits.frame_bytes
         self._owed = 0.0
-        """Seconds to leave the socket unread, to keep to the rate of events."""
+        """Seconds for which the socket is left unread, to keep the rate of events."""
         self._room: asyncio.Future[None] | None = None
         self._gathered = GatheredEvents(self.limits)
         """Empty during every await."""
@@ -212,7 +212,7 @@ class PublisherConnection(GuestConnection):
         return self._wait() if self._is_full or self._owed > 0 else None
 
     def _gather(self, events: list[EventIn | BadEvent], size: int) -> None:
-        """Keep events until no more frames have arrived: the session takes those of many frames as one append."""
+        """Keep events until no more frames are there: the session takes the events of many frames as one append."""
         if self._completing:
             return  # after `complete` the rest is ignored, so that what waits stays bounded
         self._in_flight += len(events)

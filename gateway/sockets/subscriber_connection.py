@@ -1,4 +1,4 @@
-"""One subscriber's socket: the sessions and feeds that it watches, and what it asks for."""
+"""One subscriber's socket: the sessions and feeds that it watches, and its commands."""
 
 from __future__ import annotations
 

@@ -144,4 +144,4 @@ class ArchivedLog:
 
 
 def _ignore(_session_id: str, _error: Exception) -> None:
-    """Do nothing: nobody asked to be told of failures."""
+    """Do nothing: nobody has asked to hear of failures."""

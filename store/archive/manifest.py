@@ -22,7 +22,7 @@ FORMAT: Final = 1
 
 
 class ArchiveDamaged(LogHole):
-    """The archive of a session differs from what was written. `reason` tells the operator in what."""
+    """The archive of a session differs from what was written. `reason` tells the operator how."""
 
     def __init__(self, session_id: str, reason: str) -> None:
         StorageUnavailable.__init__(self, f"the archive of session {session_id!r} is damaged")

@@ -11,7 +11,7 @@ Document = dict[str, Any]
 
 
 class ArchiveMark(Struct, frozen=True):
-    """States that the whole log is in the archive and has been verified."""
+    """States that the whole log is in the archive, and has been verified."""
 
     attempt: str
     """The attempt that wrote the objects. Every attempt to archive the session has its own."""

@@ -22,7 +22,7 @@ from turnwire.store.embedded.work import worked_seconds
 
 READY_SECONDS: Final = 60.0
 """Seconds that a start may take in which the server works for less than WORK_SECONDS. Recovery after a kill reads the
-whole write-ahead log; 1 to 5 seconds were measured. And each start visits all stored documents, at 3 µs each."""
+whole write-ahead log; 1 to 5 seconds were measured. Each start also visits all stored documents, at 3 µs each."""
 WORK_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 3600.0
 POLL_SECONDS: Final = 0.05

@@ -20,8 +20,8 @@ SETTINGS: Final = f"""\
 [oplog]
 retention_seconds = {_TEN_YEARS}
 """
-"""Keep the server from removing what is an hour old from its journal of changes, which nobody reads. It would remove at
-once all that a busy hour has stored, and serve nobody for 17 microseconds for each entry. It still keeps 100,000."""
+"""Keep the server from removing entries of its journal of changes, which nobody reads, once they are an hour old. It
+would remove those of a busy hour all at once, and serve nobody for 17 µs for each. It keeps 100,000 anyway."""
 
 
 class DataDirectory:

@@ -70,7 +70,7 @@ async def command(
 async def is_broken(host: str, port: int, seconds: float, credentials: DatabaseUser | None = None) -> bool:
     """Return whether the server answers, but fails even at a query that matches nothing.
 
-    `credentials` are those that it has taken before. If it rejects them now, its storage has failed: SecantusDB's Rust
+    `credentials` are those that it accepted before. If it rejects them now, its storage has failed: SecantusDB's Rust
     server then says that they are wrong.
     """
     query = {"find": "nothing", "filter": {"_id": "nothing"}, "$db": "admin"}

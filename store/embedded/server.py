@@ -49,7 +49,7 @@ class EmbeddedDatabase:
         log_file: Path | None = None,
     ) -> None:
         self.restarts = 0
-        """How often a dead child has been replaced."""
+        """The number of times a dead child has been replaced."""
         self._command = command
         self._cache_size = cache_size
         self._test_commands = test_commands

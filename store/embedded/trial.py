@@ -1,7 +1,7 @@
 """Tries out a server other than the packaged one: does it keep what it acknowledges, and which server is it?
 
 An ack of Turnwire is worth as much as an acknowledgement of the server. Some servers write later unless told otherwise,
-and would lose acked events with every crash.
+and would lose acked events in every crash.
 """
 
 from __future__ import annotations

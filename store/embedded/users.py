@@ -8,7 +8,7 @@ from typing import Any
 from turnwire.store.embedded.scram import MECHANISM, DatabaseUser
 
 Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
-"""Returns the server's answer to a command that succeeds."""
+"""Sends a command, and returns the server's answer. Raises if the command fails."""
 
 
 async def create_user(ask: Ask, credentials: DatabaseUser) -> None:

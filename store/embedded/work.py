@@ -1,4 +1,4 @@
-"""How much a process has worked, which tells a slow one from one that hangs."""
+"""The processor time of a process, which distinguishes a slow process from one that hangs."""
 
 from __future__ import annotations
 

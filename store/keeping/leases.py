@@ -1,4 +1,4 @@
-"""Leases: which of several gateways does a piece of work that only one should do."""
+"""Leases, which decide which of several gateways does work that only one should do."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Note(Struct, frozen=True):
 
 
 class RetentionStore:
-    """One mark, and a note for each session that the next look would overlook. Methods raise StorageUnavailable."""
+    """A mark, and a note for each session that the next look would otherwise miss. Methods raise StorageUnavailable."""
 
     def __init__(self, database: Any, condition: DatabaseCondition) -> None:
         self._marks = database["turnwire"]

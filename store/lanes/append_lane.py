@@ -21,9 +21,9 @@ from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document
 from turnwire.store.waiting import pause_after
 
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
-LARGE = Large(over=32 * 1024, share=384 * 1024)  # some 80 events, which no live call has at once, and some 40 ms
+LARGE = Large(over=32 * 1024, share=384 * 1024)  # about 80 events, which no live call has at once, and about 40 ms
 OVERLAP_BYTES = 32 * 1024
-"""An insert of less is not worth its own command beside another. Some sixty events of a call."""
+"""An insert of less is not worth its own command beside another. This is about sixty events of a call."""
 _TRIES = 5
 """The number of tries after which a document with an unknown fault is refused, if others were stored meanwhile."""
 _LOOKS = 5
@@ -274,7 +274,7 @@ def append_lanes(
     condition: DatabaseCondition,
     on_commit: Callable[[int, float], None],
 ) -> list[AppendLane]:
-    """Return so many lanes. A single one may have two inserts under way."""
+    """Return this many lanes. A single one may have two inserts under way."""
     return [AppendLane(insert, reader, condition, on_commit, overlap=count == 1) for _ in range(count)]
 
 

@@ -53,7 +53,7 @@ class PendingAppend:
         self.aside = False
         """Whether the append is out of the lane, to be retried later."""
         self.tries = 0
-        """How often it has been set aside."""
+        """The number of times it has been set aside."""
         self.taken_before = 0
         """The lane's count of successful inserts when this append was first set aside."""
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""Group commit: a write is in flight, and everything that arrives meanwhile goes into the next one."""
+"""Group commit: while a write is in flight, everything that arrives is gathered for the next one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class GroupCommit(Generic[S]):
     """A queue that hands submissions, in order, to `commit` in batches of at most `max_weight` (or one submission).
 
     Small ones do not wait behind large ones. If there is a `Large`, submissions over its weight come last in a batch,
-    as many as fit into its share or one, in an order of their own. So neither kind delays the other for long.
+    in an order of their own: as many as fit into its share, at least one. So neither kind delays the other for long.
 
     Without a pace, a submission is committed at once if nothing is in flight. Under load, batches grow by themselves. A
     submission that nobody waits for any more is dropped. The queue's owners are two tasks that run while the queue
@@ -53,8 +53,8 @@ class GroupCommit(Generic[S]):
         pace: Pace | None = None,
         large: Large | None = None,
     ) -> None:
-        """With `overlap_weight`, `commit` is called for a second batch while one is in flight, once so much waits, and
-        half as much as is in flight. So one batch is written while those who submitted the other hear of it and go on.
+        """With `overlap_weight`, `commit` is called for a second batch while one is in flight, once this much waits and
+        half as much as is in flight. So one batch is written while those who submitted the other learn of it and go on.
         `pace` lets small batches wait for company, until they weigh `overlap_weight`.
         """
         self._commit = commit

@@ -10,15 +10,15 @@ INTERVAL: Final = 0.003
 REST: Final = 0.001
 """Seconds from the end of a commit to a small next one, because those who are answered may send again at once."""
 WORTH: Final = 2.2
-"""The appends that commits which have waited must hold on average, to go on waiting."""
+"""The number of appends that commits must hold on average after waiting, for waiting to continue."""
 PATIENCE: Final = 100
-"""The number of commits that do not wait after others have waited in vain."""
+"""The number of commits that do not wait, after others have waited in vain."""
 ENOUGH: Final = 3
 """The appends that share the cost of a command well: a fourth would save each of them a twelfth of it."""
 ENOUGH_SECONDS: Final = 0.0025
-"""While more come, a commit that need not wait for longer holds those of so many seconds."""
+"""While more come than that, a commit holds what comes in this many seconds."""
 LAST: Final = 8
-"""The number of commits by which the next ones are judged. One in so many waits to the end."""
+"""The number of commits by which the next ones are judged. One in this many waits to the end."""
 
 
 class Pace:
@@ -27,10 +27,10 @@ class Pace:
     A command costs the driver and the database as much as tens of events. So while the events of many sessions come
     fast, a commit begins at the earliest INTERVAL after the beginning of the one before and REST after its end, or once
     it holds as much as any of the LAST ones. Senders that wait for each ack lose next to nothing by this, because they
-    have all sent again by then. One or two of them are not worth a pause: PATIENCE commits that do not wait follow.
+    have all sent again by then. One or two senders are not worth a pause: PATIENCE commits follow that do not wait.
 
     While the database answers fast, a commit also begins once it holds ENOUGH, or what comes in ENOUGH_SECONDS. The
-    last of its appends then does not wait at all. Beside a slow one, those who wait for acks would be split in two.
+    last of its appends then does not wait at all. With a slow database, this would split those who wait for acks.
     """
 
     __slots__ = ("_began", "_due", "_enough", "_hasty", "_held", "_is_fast", "_waited", "_waits")
@@ -49,7 +49,7 @@ class Pace:
         """When the last commits began, and the appends in each."""
         self._enough = ENOUGH
         self._is_fast = False
-        """Whether the last commit took so short that the next one waits for the rest of INTERVAL."""
+        """Whether the last commit was so short that the next one waits for the rest of INTERVAL."""
 
     def wait(self, now: float) -> float:
         """Return the seconds that the next commit has to wait; 0 if it may begin."""
@@ -59,14 +59,14 @@ class Pace:
         return left
 
     def is_enough(self, appends: int) -> bool:
-        """Return whether a commit of so many appends need not wait any longer."""
+        """Return whether a commit of this many appends need not wait any longer."""
         enough = max(self._held, default=appends + 1)
         if self._is_fast:
             enough = min(enough, self._enough)
         return appends >= enough and self._waits % LAST > 0
 
     def begin(self, now: float, appends: int) -> None:
-        """Note that a commit of so many appends begins."""
+        """Note that a commit of this many appends begins."""
         self._due = now + INTERVAL
         self._began.append((now, appends))
         self._enough = max(ENOUGH, round(self._rate() * ENOUGH_SECONDS))
@@ -84,6 +84,6 @@ class Pace:
         self._due = max(self._due, now + REST)
 
     def _rate(self) -> float:
-        """Return the appends that come in a second."""
+        """Return the number of appends that arrive in a second."""
         (first, before), (last, _) = self._began[0], self._began[-1]
         return (sum(appends for _, appends in self._began) - before) / (last - first) if last > first else 0.0

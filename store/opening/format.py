@@ -1,5 +1,4 @@
-"""The format of the stored data: a number stored with it, by which an older Turnwire knows that it must not use the
-data."""
+"""The format of the stored data: a number that is stored with the data and tells an older Turnwire not to use it."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ class FormatStore:
     """The format's document, in a separate collection. Methods raise the driver's errors."""
 
     def __init__(self, database: Any, name: str, *, raises: bool) -> None:
-        """`name` is the database's name. With `raises`, what is stored from now on has the present format. Without it,
-        a database keeps its format, so that older gateways can still use it."""
+        """`name` is the database's name. With `raises`, data stored from now on has the present format. Otherwise, a
+        database keeps its format, so that older gateways can still use it."""
         self._raises = raises
         self._documents = database["turnwire"]
         self._name = f"the database {name}"

@@ -1,4 +1,4 @@
-"""The indexes of sessions: made once, which takes long where many sessions are stored already."""
+"""Makes the indexes of sessions, once. This takes long if many sessions are stored already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large metadata that an older version has stored as a subdocument: stored again as JSON."""
+"""Stores large metadata as JSON that an older version has stored as a subdocument."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAGE: Final = 50
 async def pack_metadata(sessions: SessionStore) -> int:
     """Store the large metadata of all sessions as new sessions store it. Return how many were changed.
 
-    It may be stopped and called again at any time: what is stored already stays as it is. A gateway may amend sessions
+    It may be stopped and called again at any time: what is packed already stays as it is. A gateway may amend sessions
     meanwhile. Raises StorageUnavailable.
     """
     changed, query = 0, SessionQuery(limit=_PAGE)

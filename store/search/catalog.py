@@ -27,7 +27,7 @@ _TEXTS_AT_ONCE = 100
 _REST_SECONDS = 0.005
 _SHORT_REST_SECONDS = 0.001
 _NOTE, _AFTER_NOTES = "noted/", "noted0"
-"""How the names of notes begin, and what sorts behind them all."""
+"""The prefix of the names of notes, and what sorts after all of them."""
 _LONGEST = timedelta(days=1)
 
 
@@ -57,7 +57,7 @@ class Catalog:
     def close(self) -> None:
         self._connection.close()
 
-    # --- what it knows -----------------------------------------------------------------------------------------------
+    # --- reading -----------------------------------------------------------------------------------------------------
 
     def rebuild_wanted(self) -> bool:
         return self._one("SELECT value FROM state WHERE name = 'rebuild'") is not None
@@ -121,7 +121,7 @@ class Catalog:
         return [name.removeprefix(_NOTE) for (name,) in rows]
 
     def note(self, session_ids: Iterable[str]) -> None:
-        """Write down that these sessions are about to change."""
+        """Store a note that these sessions are about to change."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             names = [(_NOTE + session_id,) for session_id in session_ids]
@@ -139,7 +139,7 @@ class Catalog:
         row: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
         return row
 
-    # --- what it learns ----------------------------------------------------------------------------------------------
+    # --- writing -----------------------------------------------------------------------------------------------------
 
     def take(self, records: Iterable[SessionRecord], texts: Iterable[Said]) -> list[str]:
         """Write sessions in their current state, then what was said in them.

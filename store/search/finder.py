@@ -15,7 +15,7 @@ from turnwire.store.sessions import SessionQuery
 PAGE_SECONDS = 0.06
 """Seconds of work after which a search for a page stops. The answer then says how far the search has come."""
 COUNT_SECONDS = 0.03
-"""Seconds of work for a count, beside those that its page leaves of PAGE_SECONDS."""
+"""Seconds of work for a count, besides those of PAGE_SECONDS that its page has left."""
 
 
 class Found(Struct, frozen=True):

@@ -18,7 +18,7 @@ ORDERED_SECONDS = 0.5
 _TIES, _MORE_ROWS, _MOST_ROWS = 64, 4, 4096
 """Rows read beyond a page, for sessions that started in the same millisecond: at first, their growth, and the most."""
 _SPILL = 16
-"""Milliseconds. If many sessions start together, their ordinals may be those of sessions that start this much later."""
+"""Milliseconds. If many sessions start together, some get ordinals of sessions that start up to this much later."""
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -77,7 +77,7 @@ def _is_too_early(started: int) -> bool:
 def _has_spilled(rows: Sequence[Row]) -> bool:
     """Return whether so many sessions started in one millisecond that their ordinals reach those of much later ones.
 
-    Sessions from before the time at which ordinals begin do.
+    Sessions from before the time at which ordinals begin have.
     """
     return any(ordinal >= first_ordinal(started + _SPILL // 2) for ordinal, _, started in rows)
 

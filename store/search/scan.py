@@ -16,7 +16,7 @@ from turnwire.store.sessions import SessionQuery
 
 MANY = 20_000
 """Maximum number of sessions of an index that are counted, to find the index that lists the fewest. Counting this many
-takes about a millisecond, and sorting them somewhat longer, if the index does not list them by their ordinals.
+takes about a millisecond. Sorting them takes somewhat longer, if the index does not list them by their ordinals.
 """
 _FIRST_WINDOW, _LAST_WINDOW = 256, 16_384
 _LAST_CHUNK = 4096

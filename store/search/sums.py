@@ -102,7 +102,7 @@ def summed(rows: Iterable[Row], group_by: Grouping) -> Sums:
 
 class _Group:
     """The sums of a group. A group may have a million sessions, and there may be as many groups. So there is one count
-    for all sessions of the same percentile, and the percentiles are sought only in groups that are shown."""
+    for all sessions of the same percentile, and percentiles are computed only for groups that are shown."""
 
     __slots__ = ("calls", "errors", "failed", "interruptions", "missed", "p50", "p95", "talk", "tools_failed")
 

@@ -1,4 +1,4 @@
-"""Work that waits, of several clients: whose is next."""
+"""The order in which waiting work of several clients is done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FEW = 64
 
 
 class FairQueue(Generic[T]):
-    """Serves clients equally by what their work costs, however much each of them asks for.
+    """Serves clients equally by what their work costs, however much each of them wants.
 
     Every piece of work gets a finish: the one before it of the same client, or else that of the piece taken last, plus
     its own cost. The earliest finish is next. So a client's pieces keep their order, and a new client's piece waits
@@ -21,7 +21,7 @@ class FairQueue(Generic[T]):
     def __init__(self) -> None:
         self._waiting: list[tuple[float, int, T]] = []
         self._finishes: dict[Hashable, float] = {}
-        """Client → the finish of its last piece. May lack those that lie behind."""
+        """Client → the finish of its last piece. May lack finishes that have passed."""
         self._now = 0.0
         """The finish of the piece taken last."""
         self._count = 0

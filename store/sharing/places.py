@@ -18,8 +18,8 @@ class Places:
 
     @asynccontextmanager
     async def hold(self, client: Hashable = None, cost: float = 1.0) -> AsyncIterator[None]:
-        """Hold a place during the block, once it is this client's turn. `cost`: about how long the work takes, compared
-        with that of others."""
+        """Hold a place during the block, once it is this client's turn. `cost`: roughly how long the work takes,
+        relative to the others'."""
         await self._enter(client, cost)
         try:
             yield

@@ -12,7 +12,7 @@ from turnwire.store.sharing.places import Places
 READ_WINDOW: Final = 50
 """The most positions of one query. With more, the embedded database takes longer for each key."""
 _SHORT_WINDOW: Final = 25
-"""The same for whole documents where commits wait for a query."""
+"""The same for whole documents, on a database whose commits wait for a query."""
 _AT_ONCE_EMBEDDED: Final = 1
 """Reads of many documents at a time. The embedded database has one core, and takes a quarter of a millisecond for
 each document; a commit waits meanwhile."""
@@ -23,8 +23,8 @@ _OF_FEW_EMBEDDED: Final = 2
 
 
 class Reads:
-    """Finds documents of one collection. Of reads of several whole documents, only a few are under way at a time;
-    sessions get them equally. The ids of a log, which a publisher waits for, are read at once."""
+    """Finds documents of one collection. Only a few reads of several whole documents are under way at a time, and
+    sessions get equal shares of them. The ids of a log, which a publisher waits for, are read at once."""
 
     def __init__(self, collection: Any, condition: DatabaseCondition, *, embedded: bool) -> None:
         self._collection = collection

@@ -39,7 +39,7 @@ class Report(Struct, frozen=True):
     last_error: str | None = None
     told_until: datetime | None = None
     """Everything has been told about all sessions that began earlier, apart from those that are failing. None in
-    what an older version has stored."""
+    a report of an older version."""
 
 
 class Endpoint(Struct, kw_only=True):
@@ -57,7 +57,7 @@ class Endpoint(Struct, kw_only=True):
     seen_until: datetime
     """All sessions that began before this time have been told, or have a document of their progress."""
     round: int = 0
-    """How often the telling was started again from another time. Progress belongs to one round."""
+    """The number of times the telling was started again from another time. Progress belongs to one round."""
     enabled_at: datetime
     """When the endpoint was registered or last enabled. Earlier failures do not count."""
     disabled_at: datetime | None = None

@@ -38,7 +38,7 @@ class Told(Struct, kw_only=True):
     seq: int = 0
     """The seq up to which events have been told, or were not wanted."""
     failures: int = 0
-    """How often the next message has failed."""
+    """The number of times the next message has failed."""
     failing_since: datetime | None = None
     stored: bool = False
     """Whether the store has a document of this progress."""
@@ -145,7 +145,7 @@ class ProgressStore:
 
     async def _read_unended(self) -> list[Begun]:
         async with self._reading:
-            self._next_read = None  # who asks from here on may have to know of sessions that this read does not see
+            self._next_read = None  # those who ask from now on may need sessions that this read does not see
             return await self._find({"status": {"$in": ["initiated", "active"]}})
 
     async def _find(self, condition: Document) -> list[Begun]:
@@ -155,7 +155,7 @@ class ProgressStore:
 
 
 def _retrieve(read: asyncio.Task[list[Begun]]) -> None:
-    """Take in the error of a read, which nobody else does if all who waited for it have been cancelled."""
+    """Retrieve the error of a read, because nobody else does if all who waited for it have been cancelled."""
     if not read.cancelled():
         read.exception()
 

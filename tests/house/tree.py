@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGES = ("gateway", "store", "protocol")
@@ -27,8 +28,13 @@ def source_files(root: Path) -> dict[str, Path]:
     return found
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Return the full names of everything a file imports, anywhere in it, and of what it takes from a package."""
+    return frozenset(_imports_in(path))
+
+
+def _imports_in(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -42,8 +48,7 @@ def imported(path: Path) -> Iterator[str]:
 def import_graph(files: Mapping[str, Path]) -> dict[str, frozenset[str]]:
     graph = {}
     for module, path in files.items():
-        names = set(imported(path))
-        reached = {name for name in names if name in files and name != module}
+        reached = {name for name in imported(path) if name in files and name != module}
         # `from package import module` names the package too, which is only a way to the module.
         ways = {name for name in reached if any(other.startswith(name + ".") for other in reached)}
         graph[module] = frozenset(reached - {way for way in ways if files[way].name == "__init__.py"})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,16 +78,40 @@ def record(number: int) -> SessionRecord:
     )
 
 
-@pytest.fixture(scope="module")
-def finder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finder]:
-    path = tmp_path_factory.mktemp("search") / FILE_NAME
-    catalog, finder = Catalog(path), Finder(path)
-    records = [record(number) for number in range(SESSIONS)]
-    texts = ["hello seven" if number % 7 else "hello" for number in range(SESSIONS)]
-    catalog.take(records, [Said(each.session_id, 1, 1, text) for each, text in zip(records, texts, strict=True)])
+@contextmanager
+def finder_of(folder: Path, records: list[SessionRecord], texts: list[str]) -> Iterator[Finder]:
+    """Reads of an index with these sessions, of which the first ones have these texts."""
+    catalog, finder = Catalog(folder / FILE_NAME), Finder(folder / FILE_NAME)
+    catalog.take(records, [Said(each.session_id, 1, 1, text) for each, text in zip(records, texts, strict=False)])
     yield finder
     catalog.close()
     finder.close()
+
+
+@pytest.fixture(scope="module")
+def finder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finder]:
+    texts = ["hello seven" if number % 7 else "hello" for number in range(SESSIONS)]
+    with finder_of(tmp_path_factory.mktemp("search"), list(map(record, range(SESSIONS))), texts) as finder:
+        yield finder
+
+
+@pytest.fixture(scope="module")
+def full_of_others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finder]:
+    """The same sessions, and 500 newer ones that differ from them in everything."""
+    new = [SessionRecord(f"n{number}", "fr", NOW + timedelta(minutes=number), "completed") for number in range(500)]
+    records = [*map(record, range(SESSIONS)), *new]
+    with finder_of(tmp_path_factory.mktemp("others"), records, ["hello seven"] * SESSIONS) as finder:
+        yield finder
+
+
+@pytest.fixture(scope="module")
+def full_of_likes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finder]:
+    """A thousand sessions with the same figures."""
+    starts = [NOW + timedelta(seconds=number) for number in range(1000)]
+    second, like = timedelta(seconds=1), record(1)
+    records = [replace(like, session_id=f"s{at.timestamp()}", started_at=at, ended_at=at + second) for at in starts]
+    with finder_of(tmp_path_factory.mktemp("likes"), records, []) as finder:
+        yield finder
 
 
 def query(limit: int = 10, **fields: Any) -> SessionQuery:
@@ -144,20 +169,13 @@ def says(each: SessionRecord, words: tuple[str, ...]) -> bool:
 
 @pytest.mark.parametrize("fields", [each for each in FILTERS if "patterns" not in each], ids=str)
 def test_a_filter_that_few_sessions_meet_visits_these_alone_however_old_they_are(
-    tmp_path: Path, fields: dict[str, Any]
+    full_of_others: Finder, fields: dict[str, Any]
 ) -> None:
     """The newest sessions do not meet it, and are not looked at one by one."""
-    catalog, finder = Catalog(tmp_path / FILE_NAME), Finder(tmp_path / FILE_NAME)
-    old = [record(number) for number in range(SESSIONS)]
-    catalog.take(old, [Said(each.session_id, 1, 1, "hello seven") for each in old])
-    new = [SessionRecord(f"n{number}", "fr", NOW + timedelta(minutes=number), "completed") for number in range(500)]
-    catalog.take(new, [])
-    _, statements = run(finder, query(**fields))
+    _, statements = run(full_of_others, query(**fields))
     windows = [each for each in statements if each.startswith("SELECT ordinal, id, started")]
     assert len(windows) <= 1
     assert all("json_each" in each for each in windows)
-    catalog.close()
-    finder.close()
 
 
 @pytest.mark.parametrize(
@@ -165,17 +183,13 @@ def test_a_filter_that_few_sessions_meet_visits_these_alone_however_old_they_are
     [{"min_interruptions": 2}, {"min_response_p95_ms": 1000}, {"min_duration_ms": 10**6}, {"max_duration_ms": 0}],
     ids=str,
 )
-def test_an_index_of_numbers_is_read_from_the_bound_on(tmp_path: Path, fields: dict[str, Any]) -> None:
-    catalog, finder = Catalog(tmp_path / FILE_NAME), Finder(tmp_path / FILE_NAME)
-    catalog.take([replace(record(1), session_id=f"s{number}") for number in range(1000)], [])
+def test_an_index_of_numbers_is_read_from_the_bound_on(full_of_likes: Finder, fields: dict[str, Any]) -> None:
     steps: list[int] = []
-    finder.connection.set_progress_handler(lambda: steps.append(1), 1)  # after each step of SQLite's machine
-    found = finder.page(query(**fields))
-    finder.connection.set_progress_handler(None, 1)
+    full_of_likes.connection.set_progress_handler(lambda: steps.append(1), 1)  # after each step of SQLite's machine
+    found = full_of_likes.page(query(**fields))
+    full_of_likes.connection.set_progress_handler(None, 1)
     assert found.ids == []
     assert len(steps) < 500
-    catalog.close()
-    finder.close()
 
 
 def test_sums_read_only_the_sessions_between_their_times(finder: Finder) -> None:

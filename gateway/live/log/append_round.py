@@ -31,7 +31,7 @@ class AppendRound:
     __slots__ = ("_first_seq", "_ids", "_ledger", "_most", "_plans", "_session_id", "_stored", "duplicates", "refused")
 
     def __init__(self, ledger: Ledger, session_id: str, most: int) -> None:
-        """`most`: the events that the session's log may have; 0 means no limit."""
+        """`most`: the number of events that the session's log may have; 0 means no limit."""
         self._session_id = session_id
         self._most = most
         self._ledger = ledger
@@ -41,7 +41,7 @@ class AppendRound:
         """The eventIds of a plain round: one whose events are all valid and new."""
         self._stored: Mapping[int, Event] = {}
         self.duplicates = 0
-        """Answered events that had been stored before."""
+        """The number of answered events that had been stored before."""
         self.refused: list[ErrorCode] = []
         """The code of each refused event."""
 
@@ -117,7 +117,7 @@ class AppendRound:
             return True
         return any(self._stored[seq].event_id == event.event_id for seq in self._ledger.candidates(event.event_id))
 
-    # --- after it ----------------------------------------------------------------------------------------------------
+    # --- afterwards --------------------------------------------------------------------------------------------------
 
     def answer(self, events: Sequence[Event], durable: Durable) -> None:
         """Answer every sender, in the order sent. `events` are the wire form of `durable.events`; they are needed only

@@ -1,8 +1,8 @@
-"""Contests with other gateways for the next position of a log: a gateway that loses again and again gets its turn.
+"""Contests with other gateways for the next position of a log: a gateway that keeps losing gets its turn.
 
 Any gateway may store an event at the next position, and the first one gets it. A gateway that stores events all the
-time wins every race against one that first has to read what the other has stored, above all if commits are slow. So
-the loser leaves a mark in the session's document, and the winner, when it sees the mark, lets the loser go first. The
+time wins every race against one that must first read what the other has stored, especially if commits are slow. So the
+loser leaves a mark in the session's document, and the winner, when it sees the mark, lets the loser go first. The
 mark is only a hint: the log's key decides who gets a position.
 """
 
@@ -18,7 +18,7 @@ from turnwire.protocol.errors import RefusedSession, StorageUnavailable
 from turnwire.protocol.rules import Ledger
 
 _MARK_EACH = 2
-"""A gateway leaves a mark whenever it has lost this many races more."""
+"""A gateway leaves a mark each time it has lost this many more races."""
 
 
 class Contest:

@@ -149,7 +149,7 @@ async def _read_taken(
     """
     session_id, life, head = state.session_id, state.record.life, _head(state, durable)
     before = store.events.troubles
-    width = min(READ_WINDOW, 1 + len(durable.foreign))  # a gateway that was that far behind will be so again
+    width = min(READ_WINDOW, 1 + len(durable.foreign))  # a gateway that was that far behind will be again
     while not (found := await persist(lambda: store.events.head_after(session_id, ledger.head, life, width))):
         if store.events.troubles != state.log.as_of or not await _is_taken(store, state, ledger.head + 1):
             return False
@@ -175,7 +175,7 @@ async def _is_taken(store: Store, state: SessionState, seq: int) -> bool:
     """
     session_id, record = state.session_id, state.record
     stray = await persist(lambda: store.events.stray_at(session_id, seq, record.life))
-    await persist(lambda: store.sessions.reload(record))  # after the look, so a stray is no later session's
+    await persist(lambda: store.sessions.reload(record))  # read last, so that a stray is of no later session
     if stray is None:
         return await persist(lambda: store.events.holds(session_id, seq))
     await persist(lambda: store.events.remove_stray(session_id, stray))

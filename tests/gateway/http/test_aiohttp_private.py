@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,18 @@ from turnwire.gateway.aiohttp_private import (
 )
 
 MODULE = "turnwire.gateway.aiohttp_private"
+AIOHTTP = ("web.", "aiohttp.")
+DERIVED = re.compile(r"^class \w+\([^)]*\b(?:web|aiohttp)\.", re.MULTILINE)
 
 
-def files_of_the_gateway() -> Iterator[tuple[str, ast.Module]]:
-    for module, path in source_files(ROOT).items():
-        if module.startswith("turnwire.gateway.") and module != MODULE:
-            yield module, ast.parse(path.read_text(encoding="utf-8"))
+def files_of_the_gateway() -> dict[str, str]:
+    """Module → text, of all modules but the one for private names."""
+    files = source_files(ROOT).items()
+    return {
+        module: path.read_text(encoding="utf-8")
+        for module, path in files
+        if module.startswith("turnwire.gateway.") and module != MODULE
+    }
 
 
 def is_foreign(node: ast.AST, ours: set[str]) -> bool:
@@ -56,25 +63,37 @@ def own_names(tree: ast.Module) -> Iterator[str]:
             yield node.id
 
 
-def test_no_other_file_uses_a_private_name_of_aiohttp_or_derives_from_its_classes() -> None:
-    trees = dict(files_of_the_gateway())
+def uses_of_foreign_names(texts: Mapping[str, str]) -> Iterator[str]:
+    """Uses of private names, in files that name aiohttp, that no file of these makes itself."""
+    trees = {module: ast.parse(text) for module, text in texts.items() if "aiohttp" in text}
     ours = {name for tree in trees.values() for name in own_names(tree)}
-    foreign = [
-        f"{module}: {ast.unparse(node)}"
-        for module, tree in trees.items()
-        if "aiohttp" in ast.unparse(tree)
-        for node in ast.walk(tree)
-        if is_foreign(node, ours)
-    ]
-    derived = [
-        f"{module}: {node.name}"
-        for module, tree in trees.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-        for base in node.bases
-        if isinstance(base, ast.Attribute) and isinstance(base.value, ast.Name) and base.value.id in ("web", "aiohttp")
-    ]
-    assert (foreign, derived) == ([], [])
+    uses = [(module, node) for module, tree in trees.items() for node in ast.walk(tree) if is_foreign(node, ours)]
+    left = {node.attr for _, node in uses if isinstance(node, ast.Attribute)}
+    others = [text for module, text in texts.items() if module not in trees and any(name in text for name in left)]
+    ours = {name for text in others for name in own_names(ast.parse(text))}
+    return (f"{module}: {ast.unparse(node)}" for module, node in uses if is_foreign(node, ours))
+
+
+def derived_classes(texts: Mapping[str, str]) -> Iterator[str]:
+    for module, text in texts.items():
+        for node in ast.walk(ast.parse(text)) if DERIVED.search(text) else ():
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(base).startswith(AIOHTTP) for base in node.bases):
+                yield f"{module}: {node.name}"
+
+
+def test_no_other_file_uses_a_private_name_of_aiohttp_or_derives_from_its_classes() -> None:
+    texts = files_of_the_gateway()
+    assert (list(uses_of_foreign_names(texts)), list(derived_classes(texts))) == ([], [])
+
+
+def test_a_seeded_use_of_a_private_name_or_base_of_aiohttp_is_found() -> None:
+    texts = {
+        "a": "from aiohttp import web\nclass Mine(\n    web.View\n): ...\n",
+        "b": "from aiohttp import web\ndef f(request, own):\n    return request._loop, own._made_elsewhere\n",
+        "c": "class Own:\n    def __init__(self):\n        self._made_elsewhere = 1\n",
+    }
+    assert list(uses_of_foreign_names(texts)) == ["b: request._loop"]
+    assert list(derived_classes(texts)) == ["a: Mine"]
 
 
 class Seen(HttpProtocol):

@@ -23,7 +23,7 @@ schemathesis.openapi.format("turnwire-cursor", cursors)
 RIGHTLY_REFUSED = re.compile(
     r" (?:days|hours) apart$|^Expected an integer(?: or null)?, got a number with a point "
     r"|^the token would have \d+ bytes"
-    r"|^the path must have - in place of a sessionId"
+    r"|^the path must have - in place of the sessionId"
     r"|: (?:an integer must fit in 64 bits|a key must not contain the NUL|an object with both '\$ref' and '\$id')"
     r"| must not be in the future$| cannot begin with its end$"
 )

@@ -239,12 +239,12 @@ def test_a_count_that_stopped_early_is_never_less_than_what_its_page_shows() -> 
         ("/sessions?metadata=x", "did you mean 'metadata.<key>'?"),
         ("/sessions/s?ordr=asc", "did you mean 'order'?"),
         ("/sessions/s/events?after=1", "did you mean 'afterSeq'?"),
-        ("/sessions/s/stats?zzz=1", "there are sessionId"),
+        ("/sessions/s/stats?zzz=1", "known here: sessionId"),
         ("/stats?group=day", "did you mean 'groupBy'?"),
-        ("/openapi.json?format=yaml", "there is no parameter 'format' here, and no other"),
-        ("/asyncapi.json?format=yaml", "there is no parameter 'format' here, and no other"),
-        ("/health?x=1", "and no other"),
-        ("/sessions?zzz=1&yyy=2", "there are "),
+        ("/openapi.json?format=yaml", "unknown parameter 'format'; none is known here"),
+        ("/asyncapi.json?format=yaml", "unknown parameter 'format'; none is known here"),
+        ("/health?x=1", "none is known here"),
+        ("/sessions?zzz=1&yyy=2", "known here: "),
     ],
 )
 async def test_an_unknown_parameter_is_refused_with_the_nearest_known_one(

@@ -53,7 +53,7 @@ async def test_an_unknown_subprotocol_is_refused_with_a_list_of_the_served_ones(
 async def test_both_sockets_refuse_unknown_parameters_and_name_the_nearest_known_one(gateway: Gateway) -> None:
     envelope = await gateway.refused("GET", "/sessions/new/publish?langauge=en", 400, headers=UPGRADE)
     assert envelope["code"] == "invalid_message"
-    assert envelope["message"] == ["there is no parameter 'langauge' here; did you mean 'language'?"]
+    assert envelope["message"] == ["unknown parameter 'langauge'; did you mean 'language'?"]
     await gateway.refused("GET", "/subscribe?sessionId=s", 400, headers=UPGRADE)
 
 
