@@ -52,7 +52,7 @@ def _depth(kind: str) -> Callable[[Figures], float]:
 
 
 def _longest_stop(found: Figures) -> float:
-    stops = [value for name, value in found.items() if name.startswith("stall.") and name != "stall.nothing_ms"]
+    stops = [value for name, value in found.items() if name.startswith("stall.") and name.endswith("_held_ms")]
     if not stops:
         raise KeyError("stall")
     return max(stops)
@@ -98,7 +98,7 @@ GOALS = [
         _figure("across_redis_200.beyond_ack_p99_ms"), 50, 20, unit="ms",
     ),
     Goal("an event with a key: CPU / without", _ratio("access_key.server_us", "access_open.server_us"), 1.03, 1.01),
-    Goal("longest stop beside heavy work", _longest_stop, 10, 5, unit="ms"),
+    Goal("longest stop beside heavy work, without waits for a core", _longest_stop, 10, 5, unit="ms"),
     Goal("after kill -9: listening", _figure("storm.listening_ms"), 500, 300, unit="ms"),
     Goal("after kill -9: 2,000 subscribers live again", _figure("storm.subscribers_all_ms"), 1500, 1000, unit="ms"),
     Goal(

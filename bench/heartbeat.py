@@ -1,12 +1,13 @@
-"""Measures for how long a gateway answers nobody: `python -m bench.heartbeat HOST PORT`, in a separate process.
+"""Measures for how long a gateway answers nobody: `python -m bench.heartbeat HOST PORT PID`, in a separate process.
 
-It requests `/health/live` again and again. For each line on standard input, it prints the slowest answer since the
-previous line, in seconds.
+It requests `/health/live` again and again. For each line on standard input, it prints two times since the previous
+line, in seconds: the slowest answer, and the longest that is left of one without the waits for a core.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import socket
 import subprocess
@@ -14,10 +15,22 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 _REQUEST = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _PAUSE = 0.001
 _CHUNK = 64 * 1024
+
+
+class Silence(NamedTuple):
+    """For how long nobody was answered, in seconds."""
+
+    longest: float
+    """The slowest answer."""
+    held: float
+    """The same, less the time for which the thread of the event loop and the heartbeat were ready to run, and other
+    threads had all cores. What is left is what the gateway itself took, with the waits for its other threads."""
 
 
 class Heartbeat:
@@ -26,19 +39,19 @@ class Heartbeat:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def longest(self) -> float:
-        """Return the seconds that the slowest answer took since the last call of this method."""
+    async def silence(self) -> Silence:
+        """Return the longest silence since the last call of this method."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b"\n")
-        return float(await self._process.stdout.readline())
+        return Silence(*map(float, (await self._process.stdout.readline()).split()))
 
 
 @asynccontextmanager
-async def heartbeat(address: tuple[str, int]) -> AsyncIterator[Heartbeat]:
-    """Start the heartbeat of the gateway at this address."""
+async def heartbeat(address: tuple[str, int], process_id: int) -> AsyncIterator[Heartbeat]:
+    """Start the heartbeat of the gateway at this address, whose event loop runs in the main thread of this process."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.heartbeat", address[0], str(address[1])),
+        *(sys.executable, "-m", "bench.heartbeat", address[0], str(address[1]), str(process_id)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -68,17 +81,30 @@ def _is_whole(answer: bytes) -> bool:
     return bool(end) and len(body) >= int(lengths[0].partition(b":")[2])
 
 
-def main(host: str, port: str) -> None:
-    longest = 0.0
+class _Waits:
+    """How long the main threads of some processes have waited for a core (Linux: schedstat, its second number)."""
+
+    def __init__(self, *process_ids: str) -> None:
+        self._files = [Path(f"/proc/{each}/task/{each}/schedstat") for each in process_ids]
+
+    def seconds(self) -> float:
+        """Return the sum of all waits that are over; 0 on a system that does not count them."""
+        return sum(int(file.read_text().split()[1]) for file in self._files if file.exists()) / 1e9
+
+
+def main(host: str, port: str, process_id: str) -> None:
+    waits, longest, held = _Waits(process_id, str(os.getpid())), 0.0, 0.0
     with socket.create_connection((host, int(port))) as connection:
         while True:
-            longest = max(longest, _ask(connection))
+            before = waits.seconds()
+            took = _ask(connection)
+            longest, held = max(longest, took), max(held, took - (waits.seconds() - before))
             readable, _, _ = select.select([sys.stdin], [], [], _PAUSE)
             if readable:
                 if not sys.stdin.readline():
                     return
-                print(longest, flush=True)
-                longest = 0.0
+                print(longest, held, flush=True)
+                longest = held = 0.0
 
 
 if __name__ == "__main__":

@@ -39,24 +39,10 @@ class Conversation:
     every utterance.
     """
 
-    __slots__ = (
-        "_announced",
-        "_changes",
-        "_errors",
-        "_interruptions",
-        "_last_offset",
-        "_last_response",
-        "_line",
-        "_marked",
-        "_percentiles",
-        "_reported",
-        "_tools",
-        "_usage",
-        "_utterances",
-        "_zero",
-        "last_seq",
-        "visited",
-    )
+    __slots__ = (  # several a line: a line for each would hide the class
+        "_announced", "_changes", "_errors", "_interruptions", "_last_offset", "_last_response", "_line", "_marked",
+        "_percentiles", "_reported", "_tools", "_usage", "_utterances", "_zero", "last_seq", "visited",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.last_seq = 0
@@ -89,6 +75,10 @@ class Conversation:
         made._announced, made._interruptions = Counter(self._announced), Counter(self._interruptions)
         made._tools, made._usage, made._reported = self._tools.copy(), self._usage.copy(), dict(self._reported)
         return made
+
+    def take_apart(self) -> None:
+        """Free the utterances, a little at a time, so that other threads can run in between. Nothing may follow."""
+        self._utterances.take_apart()
 
     def add(self, event: Event) -> None:
         """Add the next event. Ignore one that was added before. Raises ValueError if events before it are missing."""

@@ -25,7 +25,8 @@ _METADATA: dict[str, object] = {"items": [{"a": [number]} for number in range(40
 
 
 class Stall(Struct, frozen=True, kw_only=True, tag=True):
-    """The figures are the slowest answers to the heartbeat during each kind of work, in milliseconds."""
+    """The figures are the slowest answers to the heartbeat during each kind of work, in milliseconds, and what is left
+    of them without the waits for a core."""
 
     target: Target
     prefix: str
@@ -41,7 +42,7 @@ class Stall(Struct, frozen=True, kw_only=True, tag=True):
     """Seconds until an unused session has left the memory."""
 
     async def run(self) -> Figures:
-        async with heartbeat(self.target.address) as beat:
+        async with heartbeat(self.target.address, self.target.server) as beat:
             run = _Run(self, beat)
             await run.all()
         return run.figures
@@ -74,10 +75,11 @@ class _Run:
         return f"{self._load.prefix}-{name}"
 
     async def _beside(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        await self._beat.longest()
+        await self._beat.silence()
         await work()
         await asyncio.sleep(_AFTER_SECONDS)
-        self.figures[f"{name}_ms"] = 1e3 * await self._beat.longest()
+        silence = await self._beat.silence()
+        self.figures[f"{name}_ms"], self.figures[f"{name}_held_ms"] = 1e3 * silence.longest, 1e3 * silence.held
 
     async def _get(self, path: str) -> None:
         await self._spread([_get(path)])

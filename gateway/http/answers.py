@@ -31,6 +31,11 @@ def json_answer(shape: Shape, *, status: int = 200, replayed: bool = False) -> w
     return Answer(JSON.encode(shape), status, kind, _KINDS[kind])
 
 
+def encoded_answer(body: bytes) -> web.Response:
+    """Return the answer with this JSON, which was encoded elsewhere."""
+    return Answer(body, HTTPStatus.OK, "json", _JSON)
+
+
 class Heads:
     """The heads of JSON answers, each made once. Belongs to the event loop."""
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Final, TypeVar
 
 from turnwire.gateway.live.context import Context
@@ -86,11 +87,25 @@ async def final_figures(context: Context, state: SessionState) -> SessionFigures
     return await measured(state.conversation, Conversation.final)
 
 
-async def measured(conversation: Conversation, measure: Callable[[Conversation], T]) -> T:
-    """Return `measure(conversation)`, computed in a thread if the conversation is long, one after the other."""
+async def measured(conversation: Conversation, measure: Callable[[Conversation], T], *, is_needed: bool = True) -> T:
+    """Return `measure(conversation)`, computed in a thread if the conversation is long, one after the other.
+
+    Afterwards, the thread takes the conversation apart unless it `is_needed`. The loop would stand still while the
+    objects of a long one are freed.
+    """
     if len(conversation) < LONG:
         return measure(conversation)
-    return await asyncio.get_running_loop().run_in_executor(_measuring, _rested, measure, conversation.frozen())
+    loop = asyncio.get_running_loop()
+    if is_needed:
+        return await loop.run_in_executor(_measuring, _rested, measure, conversation.frozen())
+    return await loop.run_in_executor(_measuring, _rested, partial(_measured_last, measure), conversation)
+
+
+def _measured_last(measure: Callable[[Conversation], T], conversation: Conversation) -> T:
+    try:
+        return measure(conversation)
+    finally:
+        conversation.take_apart()
 
 
 def _rested(measure: Callable[[Conversation], T], conversation: Conversation) -> T:

@@ -7,10 +7,10 @@ import gc
 from collections.abc import Callable
 from typing import Final, Never
 
-_COLLECTOR: Final = (5_000, 1, 50_000)
+_COLLECTOR: Final = (5_000, 1, 150_000)
 """The thresholds of the garbage collector: how many more objects than were freed start a scan of the new ones; how many
 of these scans include the last survivors; and how many of those scan everything."""
-_PAUSE: Final = 0.1
+_PAUSE: Final = 0.05
 """Seconds between two scans of what is new."""
 
 
@@ -35,12 +35,13 @@ def calm_collector() -> None:
 
 
 async def scan_often(collect: Callable[[int], object] = gc.collect) -> Never:
-    """Scan what is new ten times a second, before it is much.
+    """Scan what is new twenty times a second, before it is much.
 
     The collector counts how many more objects there are, and not how many were replaced. Each event replaces ten that
     wait for the next one. With thousands of calls, 25,000 of them were new whenever the count reached its threshold.
+    When thousands of sessions enter the memory at the same time, a scan of a third of a second's survivors took 5 ms.
     """
     while True:
-        for generation in (0, 0, 1):
+        for generation in (0, 1):
             await asyncio.sleep(_PAUSE)
             collect(generation)

@@ -37,3 +37,18 @@ async def test_figures_of_long_conversations_are_computed_one_after_the_other() 
     assert all(await asyncio.gather(*(measured(conversation, measure) for _ in range(20))))
     assert len(at_it) == 20
     assert at_it[0] != threading.get_ident()
+
+
+async def test_a_long_conversation_that_nobody_needs_any_more_is_freed_in_the_thread() -> None:
+    conversation = spoken(LONG)
+    assert await measured(conversation, len) == LONG
+    assert len(conversation) == LONG, "it is still needed"
+    assert await measured(conversation, len, is_needed=False) == LONG
+    assert len(conversation) == 0
+
+
+def spoken(utterances: int) -> Conversation:
+    conversation = Conversation()
+    for seq in range(1, utterances + 1):
+        conversation.take(seq, "user_speech", {"text": "hello"}, seq * 1000)
+    return conversation

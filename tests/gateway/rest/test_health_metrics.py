@@ -20,11 +20,12 @@ from turnwire.version import __version__
 
 @asynccontextmanager
 async def without_storage(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """The database does not answer pings, and its last known state is stale."""
+    """The database does not answer pings, and its last known state is old."""
     with monkeypatch.context() as patch:
         probe = gateway.gateway.probe
         patch.setattr(probe, "_ask_storage", no)
         patch.setattr(probe, "_fresh_until", 0.0)
+        patch.setattr(probe, "_recent_until", 0.0)
         yield
 
 

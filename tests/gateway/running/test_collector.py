@@ -68,7 +68,7 @@ async def test_objects_that_replace_others_are_scanned_before_they_are_many(
     assert len(waiting) + len(more) > _MOST_AT_ONCE > max(scans)
 
 
-async def test_every_third_scan_includes_the_survivors_of_the_last_two(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_other_scan_includes_the_survivors_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     class Enough(Exception):
         """Ends the scans."""
 
@@ -81,4 +81,4 @@ async def test_every_third_scan_includes_the_survivors_of_the_last_two(monkeypat
     monkeypatch.setattr(collector, "_PAUSE", 0)
     with pytest.raises(Enough):
         await scan_often(scan)
-    assert scanned == [0, 0, 1, 0, 0, 1]
+    assert scanned == [0, 1, 0, 1, 0, 1]
