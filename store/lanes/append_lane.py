@@ -15,13 +15,16 @@ from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.event_documents import Document, Mark, is_same
 from turnwire.store.lanes.appends import PendingAppend, RefusedDocument, position_before, share_out
-from turnwire.store.lanes.group_commit import GroupCommit, Large
+from turnwire.store.lanes.group_commit import GroupCommit
+from turnwire.store.lanes.lines import FairLine
 from turnwire.store.lanes.pace import Pace
 from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, brief, fault_of, reason_in
 from turnwire.store.waiting import pause_after
 
-MAX_COMMIT_BYTES = 4 * 1024 * 1024
-LARGE = Large(over=32 * 1024, share=384 * 1024)  # some 80 events, which no live call has at once, and some 40 ms
+MAX_COMMIT = 2 * 1024 * 1024
+"""The cost of a commit while more waits; see `PendingAppend.cost`."""
+MAX_COMMIT_ALONE = 256 * 1024
+"""The same for a single lane: some 150 events of a call, which take the embedded database some 8 ms."""
 OVERLAP_BYTES = 32 * 1024
 """An insert of less is not worth its own command beside another. Some sixty events of a call."""
 _TRIES = 5
@@ -73,10 +76,9 @@ class AppendLane:
         self._on_commit = on_commit
         self._lane: GroupCommit[PendingAppend] = GroupCommit(
             self._commit,
-            max_weight=MAX_COMMIT_BYTES,
+            FairLine(MAX_COMMIT_ALONE if overlap else MAX_COMMIT),
             overlap_weight=OVERLAP_BYTES if overlap else None,
             pace=Pace() if overlap else None,
-            large=LARGE,
         )
         self._aside: dict[PendingAppend, asyncio.TimerHandle] = {}
         self._taken = 0
@@ -100,7 +102,14 @@ class AppendLane:
         self._aside.clear()
 
     async def _commit(self, batch: Sequence[PendingAppend]) -> None:
-        """Finish every append of the batch or set it aside, retrying through trouble."""
+        """Finish every append of the batch, or a part of it, or set it aside, retrying through trouble."""
+        await self._store(batch)
+        for append in batch:
+            if append.is_left:
+                append.take_rest()
+                self._lane.submit(append, first=True)
+
+    async def _store(self, batch: Sequence[PendingAppend]) -> None:
         attempt = 0
         most = at_most = sum(len(append.documents) for append in batch)
         while left := [append for append in batch if append.pending]:
@@ -174,7 +183,7 @@ class AppendLane:
         Return the most documents to send next time; 0 means no limit.
         """
         loop = asyncio.get_running_loop()
-        documents = [document for append in appends for document in append.documents[append.stored :]]
+        documents = [each for append in appends for each in append.documents[append.stored : append.end]]
         del documents[at_most:]
         started = loop.time()
         said, error = await self._insert_ordered(documents)
@@ -264,6 +273,7 @@ class AppendLane:
     def _bring_back(self, append: PendingAppend) -> None:
         del self._aside[append]
         append.aside = False
+        append.take_rest()
         self._lane.submit(append)
 
 

@@ -11,6 +11,8 @@ from turnwire.store.event_documents import Document, Mark, position_key
 
 _OVERHEAD = 256
 """Approximate bytes of a stored event besides its payload, for the weight of a commit."""
+_COST = 1536
+"""The cost of storing an event, in bytes of payload that cost the embedded database as much: some 50 µs."""
 
 
 class RefusedDocument(Exception):
@@ -38,13 +40,20 @@ class Appended(Struct, frozen=True):
 class PendingAppend:
     """Consecutive events of one session, to be stored in order."""
 
-    __slots__ = ("_head", "as_of", "aside", "documents", "done", "stored", "taken_before", "tries", "unsure", "weight")
+    __slots__ = (  # several a line: a line for each would hide the class
+        "_head", "_payload", "as_of", "aside", "cost", "documents", "done", "end", "stored", "taken_before", "tries",
+        "unsure", "weight",
+    )  # fmt: skip
 
     def __init__(self, documents: Sequence[Document], payload_bytes: int, as_of: int, head: Mark | None = None) -> None:
         """`head` is the event before the documents, as far as it is known."""
         self.documents = documents
         self._head = head
+        self._payload = payload_bytes
         self.weight = payload_bytes + _OVERHEAD * len(documents)
+        self.cost = payload_bytes + _COST * len(documents)
+        self.end = len(documents)
+        """How many of the documents are to be stored by the next batch, counted from the first."""
         self.stored = 0
         """How many of the documents are known to be durable, counted from the first."""
         self.unsure = False
@@ -60,6 +69,12 @@ class PendingAppend:
 
     @property
     def pending(self) -> bool:
+        """Whether documents of it are still to be stored by the present batch."""
+        return self.stored < self.end and not self.aside and not self.done.done()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the present batch is done with it, but not all of it is stored."""
         return not self.aside and not self.done.done()
 
     @property
@@ -74,6 +89,17 @@ class PendingAppend:
             return self._head
         last = self.documents[self.stored - 1]
         return Mark(last["seq"], last["timestamp"], last["eventId"])
+
+    def take_part(self, most: int) -> None:
+        parts = -(-self.cost // most)
+        self.end = self.stored + max(1, (len(self.documents) - self.stored) // parts)
+
+    def take_rest(self) -> None:
+        """Have the next batch store all that is left, unless it takes another part. Weigh only that from now on."""
+        count = len(self.documents)
+        left = count - self.stored
+        payload = self._payload * left // count
+        self.weight, self.cost, self.end = payload + _OVERHEAD * left, payload + _COST * left, count
 
     def advance(self, stored: int) -> None:
         self.stored = stored
@@ -102,9 +128,9 @@ def share_out(appends: Sequence[PendingAppend], count: int) -> list[tuple[Pendin
     """
     shares = []
     for append in appends:
-        taken = min(count, len(append.documents) - append.stored)
+        taken = min(count, append.end - append.stored)
         shares.append((append, append.stored + taken))
         count -= taken
-        if shares[-1][1] < len(append.documents):
+        if shares[-1][1] < append.end:
             break
     return shares
