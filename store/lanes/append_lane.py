@@ -16,15 +16,16 @@ from turnwire.store.condition import DatabaseCondition
 from turnwire.store.event_documents import Document, Mark, is_same
 from turnwire.store.lanes.appends import PendingAppend, RefusedDocument, position_before, share_out
 from turnwire.store.lanes.group_commit import GroupCommit
-from turnwire.store.lanes.lines import FairLine
+from turnwire.store.lanes.lines import FairLine, Shares
 from turnwire.store.lanes.pace import Pace
 from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, brief, fault_of, reason_in
 from turnwire.store.waiting import pause_after
 
-MAX_COMMIT = 2 * 1024 * 1024
-"""The cost of a commit while more waits; see `PendingAppend.cost`."""
-MAX_COMMIT_ALONE = 256 * 1024
-"""The same for a single lane: some 150 events of a call, which take the embedded database some 8 ms."""
+_KIB = 1024
+SHARES = Shares(tiny=8 * _KIB, short=256 * _KIB, short_batch=4096 * _KIB, long_batch=2048 * _KIB)
+SHARES_OF_ONE = Shares(tiny=8 * _KIB, short=112 * _KIB, short_batch=1024 * _KIB, long_batch=256 * _KIB)
+"""The shares of a single lane. Short appends have at most 64 events of a call. Some 600 events of a batch take the
+embedded database some 25 ms, and some 150 of a batch of long appends 8 ms."""
 OVERLAP_BYTES = 32 * 1024
 """An insert of less is not worth its own command beside another. Some sixty events of a call."""
 _TRIES = 5
@@ -76,7 +77,7 @@ class AppendLane:
         self._on_commit = on_commit
         self._lane: GroupCommit[PendingAppend] = GroupCommit(
             self._commit,
-            FairLine(MAX_COMMIT_ALONE if overlap else MAX_COMMIT),
+            FairLine(SHARES_OF_ONE if overlap else SHARES),
             overlap_weight=OVERLAP_BYTES if overlap else None,
             pace=Pace() if overlap else None,
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from turnwire.store.lanes.group_commit import GroupCommit
-from turnwire.store.lanes.lines import Line
+from turnwire.store.lanes.lines import PlainLine
 from turnwire.store.lanes.pace import Pace
 
 
@@ -31,7 +31,7 @@ class Disk:
         self.batches: list[list[str]] = []
         self.gate = asyncio.Semaphore(0)
         self.failure: Exception | None = None
-        line = Line[Work](max_weight)
+        line = PlainLine[Work](max_weight)
         self.lane: GroupCommit[Work] = GroupCommit(self._write, line, overlap_weight=overlap_weight, pace=pace)
 
     async def _write(self, batch: Sequence[Work]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from turnwire.store.event_documents import Document
 from turnwire.store.lanes.appends import PendingAppend
-from turnwire.store.lanes.lines import FairLine, Line
+from turnwire.store.lanes.lines import FairLine, PlainLine, Shares
 
 
 class Work:
@@ -26,80 +26,81 @@ def names(batch: list[Work]) -> str:
     return "".join(each.name for each in batch)
 
 
-def fair(most: int, *works: Work) -> FairLine[Work]:
-    line = FairLine[Work](most)
+SHARES = Shares(tiny=2, short=5, short_batch=20, long_batch=10)
+
+
+def fair(*works: Work) -> FairLine[Work]:
+    line = FairLine[Work](SHARES)
     for work in works:
         line.put(work)
     return line
 
 
 async def test_a_plain_line_keeps_its_order_and_cuts_batches_of_a_weight_or_one_submission() -> None:
-    line = Line[Work](10)
+    line = PlainLine[Work](10)
     for name, weight in zip("abcdef", (4, 6, 1, 50, 9, 2), strict=True):
         line.put(Work(name, weight))
     assert [names(line.cut()) for _ in range(5)] == ["ab", "c", "d", "e", "f"]
     assert (line.cut(), line.weight) == ([], 0)
 
 
-async def test_what_fits_into_one_batch_is_one_in_the_order_of_its_arrival() -> None:
-    line = fair(10, Work("a", 6), Work("b", 1), Work("c", 3))
+async def test_what_fits_into_one_batch_of_long_ones_is_one_batch() -> None:
+    line = fair(Work("L", 7), Work("a", 2), Work("b", 1))
     assert not line.is_long
-    assert names(line.cut()) == "abc"
-    assert (len(line), line.weight) == (0, 0)
+    assert names(line.cut()) == "abL"
+    assert (len(line), line.weight, line.cut()) == (0, 0, [])
 
 
-async def test_the_shortest_and_the_oldest_come_by_turns() -> None:
-    line = fair(10, *(Work(name, 5) for name in "ABCDE"), Work("a", 1), Work("b", 1), Work("c", 2))
+async def test_short_and_long_ones_come_by_turns_each_in_their_order() -> None:
+    line = fair(*(Work(name, 6) for name in "KLMN"), *(Work(name, 4) for name in "abcdefgh"))
     assert line.is_long
-    assert [names(line.cut()) for _ in range(4)] == ["abcA", "BC", "DE", ""]
+    batches = [names(line.cut()) for _ in range(6)]
+    assert batches == ["abcde", "K", "fgh", "L", "M", "N"]
 
 
-async def test_a_short_one_waits_for_two_batches_at_most_however_many_long_ones_there_are() -> None:
-    line = fair(10, *(Work("L", 8) for _ in range(100)))
-    for _ in range(20):
-        line.cut()
-        line.put(Work("s", 1))
-        assert "s" in names(line.cut()) + names(line.cut())
+async def test_a_tiny_one_waits_for_a_few_batches_however_much_waits() -> None:
+    line = fair(*(Work("L", 9) for _ in range(100)), *(Work("s", 5) for _ in range(100)))
+    for _ in range(10):
+        line.put(Work("t", 1))
+        assert any("t" in names(line.cut()) for _ in range(4))
 
 
-async def test_the_oldest_get_their_turn_however_many_short_ones_come() -> None:
-    line = fair(10, *(Work(name, 9) for name in "ABC"))
+async def test_long_and_short_ones_get_their_turns_however_many_tiny_ones_come() -> None:
+    line = fair(Work("s", 5), *(Work(name, 9) for name in "LMN"))
     taken = ""
     for _ in range(6):
-        for _ in range(20):
-            line.put(Work("s", 1))
+        for _ in range(40):
+            line.put(Work("t", 1))
         taken += names(line.cut())
-    assert taken.replace("s", "") == "ABC"
+    assert taken.replace("t", "") == "LsMN"
 
 
 async def test_what_costs_more_than_a_batch_comes_in_parts_and_its_rest_comes_first() -> None:
-    line = fair(10, large := Work("L", 25), Work("M", 8))
-    assert names(line.cut()) == "M"
-    line.put(Work("N", 7))
+    line = fair(large := Work("L", 25), Work("M", 8))
     assert (line.cut(), large.part) == ([large], 10)
-    large.weight = large.cost = 15
+    line.put(Work("N", 7))
+    large.weight = large.cost = 9
     line.put(large, first=True)
-    assert line.weight == 22
-    assert [names(line.cut()) for _ in range(2)] == ["N", "L"]
+    assert line.weight == 24
+    assert [names(line.cut()) for _ in range(3)] == ["L", "M", "N"]
 
 
 async def test_what_nobody_waits_for_any_more_is_dropped() -> None:
     works = [Work(name, 4) for name in "abcd"]
-    line = fair(10, *works)
+    line = fair(*works)
     works[0].done.cancel()
     works[2].done.cancel()
-    assert [names(line.cut()) for _ in range(2)] == ["b", "d"]
-    assert line.weight == 0
+    assert names(line.cut()) == "bd"
+    assert (len(line), line.weight) == (0, 0)
 
 
-@pytest.mark.parametrize("kind", [Line, FairLine])
-async def test_cancelling_a_line_cancels_all_that_wait(kind: type[FairLine[Work]]) -> None:
-    line = kind(10)
-    works = [Work(name, 9) for name in "ab"]
+@pytest.mark.parametrize("line", [PlainLine[Work](10), FairLine[Work](SHARES)])
+async def test_cancelling_a_line_cancels_all_that_wait(line: PlainLine[Work] | FairLine[Work]) -> None:
+    works = [Work(name, cost) for name, cost in (("a", 1), ("b", 4), ("c", 9))]
     for work in works:
         line.put(work)
     line.cancel()
-    assert ([work.done.cancelled() for work in works], line.weight, line.cut()) == ([True, True], 0, [])
+    assert ([work.done.cancelled() for work in works], line.weight, line.cut()) == ([True] * 3, 0, [])
 
 
 def append_of(count: int, payload: int) -> PendingAppend:
