@@ -151,7 +151,7 @@ class HttpProtocol(web.RequestHandler):
 
     @property
     def is_held(self) -> bool:
-        """Whether the reader of a WebSocket holds the maximum of messages that nobody has taken."""
+        """Whether what has been parsed, of a body or of a WebSocket, is the maximum that may wait to be read."""
         return self._reading_paused
 
     def hold_reading(self) -> None:
@@ -159,7 +159,8 @@ class HttpProtocol(web.RequestHandler):
         self._pause_reading_for_buffer()
 
     def release_reading(self) -> None:
-        self._resume_reading_for_buffer()
+        if len(self._messages) < self._max_msg_queue_size:  # else aiohttp does so, once it has answered some requests
+            self._resume_reading_for_buffer()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         if not self._reading_paused and not self._buffer_paused:

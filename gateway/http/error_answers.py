@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -145,3 +145,18 @@ def _log_broken_off(request: web.BaseRequest, error: Exception) -> None:
         _log.warning("broke off the answer to %s %s: %s", request.method, path, error)
     else:
         _log.error("broke off the answer to %s %s", request.method, path, exc_info=error)
+
+
+def allowed(request: web.Request, error: Exception) -> web.Response | None:
+    """Return the methods that a resource allows, or the gateway for `*`, for an OPTIONS request that is no CORS
+    preflight; else None."""
+    if request.method != hdrs.METH_OPTIONS or hdrs.ORIGIN in request.headers:
+        return None
+    routes: Iterable[web.AbstractRoute] | None = None
+    if request.raw_path == "*" and isinstance(error, web.HTTPNotFound):
+        routes = request.app.router.routes()
+    elif isinstance(error, web.HTTPMethodNotAllowed | web.HTTPForbidden):
+        routes = request.match_info.route.resource
+    if routes is None:
+        return None
+    return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(sorted({route.method for route in routes}))})

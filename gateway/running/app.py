@@ -222,6 +222,7 @@ class Gateway:
             make_ready=Heads(common_headers(config), is_private).make_ready,
             send_large=LargeAnswers(self.connections, patience=config.slow_pong_timeout).sending,
             begin=partial(self.parts.turns.begin, lambda request: self.access.door.waits_as(asked_of(request))),
+            parsing=self.parts.turns.parsing,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )

@@ -11,7 +11,6 @@ from turnwire.store.lanes.lines import Line, Submission
 from turnwire.store.lanes.pace import Pace
 from turnwire.store.on_demand import OnDemandTask
 
-
 S = TypeVar("S", bound=Submission)
 
 
