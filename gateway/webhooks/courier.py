@@ -9,6 +9,7 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
+from turnwire.gateway.aiohttp_private import BriefConnector, TooMuch
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.webhooks.addresses import guarded_sockets
 from turnwire.gateway.webhooks.messages import Message
@@ -21,7 +22,11 @@ GONE: Final = 410
 _ASKING: Final = (429, 503)
 """The statuses with which an endpoint may ask for a pause."""
 _MOST_CONNECTIONS: Final = 128
-_HEADERS: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/json", hdrs.USER_AGENT: f"Turnwire/{__version__}"}
+_HEADERS: Final[dict[str, str]] = {
+    hdrs.CONTENT_TYPE: "application/json",
+    hdrs.USER_AGENT: f"Turnwire/{__version__}",
+    hdrs.ACCEPT_ENCODING: "identity",
+}
 
 
 class Courier:
@@ -52,10 +57,11 @@ class Courier:
     def _client(self) -> aiohttp.ClientSession:
         """Return the client. It ignores cookies, and the environment's proxies and credentials."""
         if self._http is None:
-            connector = aiohttp.TCPConnector(
+            connector = BriefConnector(
                 limit=_MOST_CONNECTIONS, socket_factory=guarded_sockets(allow_private=self._allow_private)
             )
             self._http = aiohttp.ClientSession(
+                auto_decompress=False,
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
@@ -79,6 +85,8 @@ def _why(error: Exception) -> str:
     """Return why no answer came."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {error.os_error.strerror or error.os_error}"
+    if isinstance(error, TooMuch):
+        return str(error)
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer"
     if isinstance(error, aiohttp.ClientResponseError):
