@@ -27,8 +27,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _QUICK_PATH = re.compile(r"/(\w+)/\{session_id\}(/\w+)?")
 _ANY_TEXT = "(?P<session_id>[^/]*)"
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
-_ANSWER_BYTES, _ANSWER_SLICE, _ANSWER_HEADS = 16 * 1024, 1024, 8
-"""How much of an answer a brief client parses, how much at once, and how many heads, of which only the last counts."""
+_ANSWER_BYTES, _BODY_BYTES, _ANSWER_SLICE, _ANSWER_HEADS = 16 * 1024, 4096, 1024, 8
+"""How much of an answer and its body a brief client parses, how much at once, and how many heads, interim ones too."""
 
 
 class Received(Protocol):
@@ -266,9 +266,6 @@ class WebSocket(web.WebSocketResponse[bool]):
 class TooMuch(ClientError):
     """An answer is longer than what is read of it."""
 
-    def __init__(self) -> None:
-        super().__init__("its answer is too long")
-
 
 class _BriefAnswers(ResponseHandler):
     """One connection of a client. It parses a little of each answer, a slice at a time, and leaves the rest unread."""
@@ -282,10 +279,12 @@ class _BriefAnswers(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         for at in range(0, len(data), _ANSWER_SLICE):
             piece = data[at : at + _ANSWER_SLICE]
+            if self._payload is not None and not self._payload.is_eof():
+                self._left = min(self._left, _BODY_BYTES)
             self._left -= len(piece)
             if self._left < 0 or len(self) > _ANSWER_HEADS:
                 self.abort()
-                self.set_exception(TooMuch())
+                self.set_exception(TooMuch("its answer is too long"))
                 return
             super().data_received(piece)
 

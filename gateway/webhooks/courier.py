@@ -11,6 +11,7 @@ from yarl import URL
 
 from turnwire.gateway.aiohttp_private import BriefConnector, TooMuch
 from turnwire.gateway.clock import utc_now
+from turnwire.gateway.turns import Turns
 from turnwire.gateway.webhooks.addresses import guarded_sockets
 from turnwire.gateway.webhooks.messages import Message
 from turnwire.gateway.webhooks.secrets import signed
@@ -22,6 +23,10 @@ GONE: Final = 410
 _ASKING: Final = (429, 503)
 """The statuses with which an endpoint may ask for a pause."""
 _MOST_CONNECTIONS: Final = 128
+_SEND_SECONDS: Final = 0.001
+"""What a message takes of the loop's time. When hundreds are due, a few of them begin in each pass."""
+_CLIENT: Final = "webhooks"
+"""As whom all messages wait for their turn."""
 _HEADERS: Final[dict[str, str]] = {
     hdrs.CONTENT_TYPE: "application/json",
     hdrs.USER_AGENT: f"Turnwire/{__version__}",
@@ -32,9 +37,10 @@ _HEADERS: Final[dict[str, str]] = {
 class Courier:
     """Owns the connections to endpoints. Makes none before the first message."""
 
-    def __init__(self, *, timeout: float, allow_private: bool) -> None:
+    def __init__(self, turns: Turns, *, timeout: float, allow_private: bool) -> None:
         """`timeout`: seconds within which an endpoint must answer. `allow_private`: whether private addresses may be
         used."""
+        self._turns = turns
         self._timeout = timeout
         self._allow_private = allow_private
         self._http: aiohttp.ClientSession | None = None
@@ -42,6 +48,7 @@ class Courier:
     async def send(self, url: str, message: Message, secrets: Sequence[str]) -> None:
         """Send a message with one signature for each of these secrets. Return once the endpoint has taken it. Raises
         NotTaken."""
+        await self._turns.next(_SEND_SECONDS, _CLIENT)
         headers = _HEADERS | signed(message, secrets, utc_now())
         try:
             async with self._client().post(

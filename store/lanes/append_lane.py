@@ -7,25 +7,28 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-import bson
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.event_documents import Document, Mark, is_same
-from turnwire.store.lanes.appends import PendingAppend, RefusedDocument, position_before, share_out
+from turnwire.store.lanes.appends import (
+    SHARES,
+    SHARES_OF_ONE,
+    PendingAppend,
+    RefusedDocument,
+    fail_unencodable,
+    halve,
+    position_before,
+    share_out,
+)
 from turnwire.store.lanes.group_commit import GroupCommit
-from turnwire.store.lanes.lines import FairLine, Shares
+from turnwire.store.lanes.lines import FairLine
 from turnwire.store.lanes.pace import Pace
 from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, brief, fault_of, reason_in
 from turnwire.store.waiting import pause_after
 
-_KIB = 1024
-SHARES = Shares(tiny=8 * _KIB, short=256 * _KIB, short_batch=4096 * _KIB, long_batch=2048 * _KIB)
-SHARES_OF_ONE = Shares(tiny=8 * _KIB, short=112 * _KIB, short_batch=1024 * _KIB, long_batch=256 * _KIB)
-"""The shares of a single lane. Short appends have at most 64 events of a call. Some 600 events of a batch take the
-embedded database some 25 ms, and some 150 of a batch of long appends 8 ms."""
 OVERLAP_BYTES = 32 * 1024
 """An insert of less is not worth its own command beside another. Some sixty events of a call."""
 _TRIES = 5
@@ -120,12 +123,12 @@ class AppendLane:
                     at_most = await self._insert(left, at_most) or most
                 attempt = 0
             except DocumentTooLarge as error:  # as BSON, a batch within our limit may exceed the driver's
-                at_most = _halve(left[0], at_most, str(error)) or most
+                at_most = halve(left[0], at_most, str(error)) or most
             except (BSONError, OverflowError, TypeError, ValueError) as error:
-                _fail_unencodable(left, error)
+                fail_unencodable(left, error)
             except (PyMongoError, StorageUnavailable) as error:
                 if isinstance(error, OperationFailure) and blames_document(error):
-                    at_most = _halve(left[0], at_most, reason_in(dict(error.details or {}))) or most
+                    at_most = halve(left[0], at_most, reason_in(dict(error.details or {}))) or most
                     continue
                 self._note(error, len(left), first=attempt == 0)
                 for append in left:  # some, all or none may be stored, now or in a moment
@@ -287,25 +290,3 @@ def append_lanes(
 ) -> list[AppendLane]:
     """Return so many lanes. A single one may have two inserts under way."""
     return [AppendLane(insert, reader, condition, on_commit, overlap=count == 1) for _ in range(count)]
-
-
-def _halve(first: PendingAppend, at_most: int, reason: str) -> int:
-    """Return half of `at_most`. With only one document, fail its append and return 0."""
-    if at_most > 1:
-        return at_most // 2
-    first.fail(RefusedDocument(first.stored, reason, stored=first.stored))
-    return 0
-
-
-def _fail_unencodable(appends: list[PendingAppend], cause: Exception) -> None:
-    """Fail the appends that BSON cannot encode. An earlier check should have refused them."""
-    for append in appends:
-        for index, document in enumerate(append.documents[append.stored :], start=append.stored):
-            try:
-                bson.encode(document)
-            except Exception as error:
-                append.fail(RefusedDocument(index, str(error), stored=append.stored))
-                break
-    if all(append.pending for append in appends):  # no document is at fault: do not retry forever
-        for append in appends:
-            append.fail(cause)

@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import bson
 from msgspec import Struct
 
 from turnwire.store.event_documents import Document, Mark, position_key
+from turnwire.store.lanes.lines import Shares
 
 _OVERHEAD = 256
 """Approximate bytes of a stored event besides its payload, for the weight of a commit."""
 _COST = 1536
 """The cost of storing an event, in bytes of payload that cost the embedded database as much: some 50 µs."""
+
+_KIB = 1024
+SHARES = Shares(tiny=8 * _KIB, short=256 * _KIB, short_batch=4096 * _KIB, long_batch=2048 * _KIB)
+SHARES_OF_ONE = Shares(tiny=8 * _KIB, short=112 * _KIB, short_batch=1024 * _KIB, long_batch=256 * _KIB)
+"""The shares of a single lane. Short appends have at most 64 events of a call. Some 600 events of a batch take the
+embedded database some 25 ms, and some 150 of a batch of long appends 8 ms."""
 
 
 class RefusedDocument(Exception):
@@ -134,3 +142,25 @@ def share_out(appends: Sequence[PendingAppend], count: int) -> list[tuple[Pendin
         if shares[-1][1] < append.end:
             break
     return shares
+
+
+def halve(first: PendingAppend, at_most: int, reason: str) -> int:
+    """Return half of `at_most`. With only one document, fail its append and return 0."""
+    if at_most > 1:
+        return at_most // 2
+    first.fail(RefusedDocument(first.stored, reason, stored=first.stored))
+    return 0
+
+
+def fail_unencodable(appends: list[PendingAppend], cause: Exception) -> None:
+    """Fail the appends that BSON cannot encode. An earlier check should have refused them."""
+    for append in appends:
+        for index, document in enumerate(append.documents[append.stored :], start=append.stored):
+            try:
+                bson.encode(document)
+            except Exception as error:
+                append.fail(RefusedDocument(index, str(error), stored=append.stored))
+                break
+    if all(append.pending for append in appends):  # no document is at fault: do not retry forever
+        for append in appends:
+            append.fail(cause)

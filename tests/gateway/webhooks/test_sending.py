@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from tests.support.gateways import Gateway, StartGateway
 from turnwire.cli import app
+from turnwire.gateway.turns import Turns
 from turnwire.gateway.webhooks.courier import Courier
 from turnwire.gateway.webhooks.messages import Message
 from turnwire.gateway.webhooks.secrets import new_secret
@@ -57,7 +58,7 @@ async def service() -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def courier() -> AsyncIterator[Courier]:
-    made = Courier(timeout=5, allow_private=True)
+    made = Courier(Turns(), timeout=5, allow_private=True)
     yield made
     await made.close()
 
@@ -79,7 +80,7 @@ async def test_a_message_is_verified_with_each_secret_and_with_no_other(service:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_private_address_is_not_connected_to_whatever_name_leads_there(service: Service, host: str) -> None:
-    courier = Courier(timeout=5, allow_private=False)
+    courier = Courier(Turns(), timeout=5, allow_private=False)
     with pytest.raises(NotTaken, match="not a public address"):
         await courier.send(service.url.replace("127.0.0.1", host), MESSAGE, [new_secret()])
     assert service.requests == []
