@@ -1,4 +1,4 @@
-"""Everything private or undocumented that the server uses of aiohttp. No other file of the gateway uses private names
+"""Everything private or undocumented that the gateway uses of aiohttp. No other file of the gateway uses private names
 of aiohttp, or derives from its classes.
 
 `tests/gateway/http/test_aiohttp_private.py` has a test for each. When a release of aiohttp changes one, its test fails
@@ -12,10 +12,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import ClientError, TCPConnector, WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict
@@ -25,6 +27,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _QUICK_PATH = re.compile(r"/(\w+)/\{session_id\}(/\w+)?")
 _ANY_TEXT = "(?P<session_id>[^/]*)"
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+_ANSWER_BYTES, _BODY_BYTES, _ANSWER_SLICE, _ANSWER_HEADS = 16 * 1024, 4096, 1024, 8
+"""How much of an answer and its body a brief client parses, how much at once, and how many heads, interim ones too."""
 
 
 class Received(Protocol):
@@ -151,7 +155,7 @@ class HttpProtocol(web.RequestHandler):
 
     @property
     def is_held(self) -> bool:
-        """Whether the reader of a WebSocket holds the maximum of messages that nobody has taken."""
+        """Whether what has been parsed, of a body or of a WebSocket, is the maximum that may wait to be read."""
         return self._reading_paused
 
     def hold_reading(self) -> None:
@@ -159,7 +163,8 @@ class HttpProtocol(web.RequestHandler):
         self._pause_reading_for_buffer()
 
     def release_reading(self) -> None:
-        self._resume_reading_for_buffer()
+        if len(self._messages) < self._max_msg_queue_size:  # else aiohttp does so, once it has answered some requests
+            self._resume_reading_for_buffer()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         if not self._reading_paused and not self._buffer_paused:
@@ -256,3 +261,38 @@ class WebSocket(web.WebSocketResponse[bool]):
             with suppress(Exception):  # any error ends the wait as well
                 while (await self._reader.read()).type is not WSMsgType.CLOSE:
                     pass
+
+
+class TooMuch(ClientError):
+    """An answer is longer than what is read of it."""
+
+
+class _BriefAnswers(ResponseHandler):
+    """One connection of a client. It parses a little of each answer, a slice at a time, and leaves the rest unread."""
+
+    _left = _ANSWER_BYTES
+
+    def set_response_params(self, **options: Any) -> None:
+        self._left = _ANSWER_BYTES
+        super().set_response_params(**options)
+
+    def data_received(self, data: bytes) -> None:
+        for at in range(0, len(data), _ANSWER_SLICE):
+            piece = data[at : at + _ANSWER_SLICE]
+            if self._payload is not None and not self._payload.is_eof():
+                self._left = min(self._left, _BODY_BYTES)
+            self._left -= len(piece)
+            if self._left < 0 or len(self) > _ANSWER_HEADS:
+                self.abort()
+                self.set_exception(TooMuch("its answer is too long"))
+                return
+            super().data_received(piece)
+
+
+class BriefConnector(TCPConnector):
+    """Makes the connections of a client that wants little more of answers than their status. A socket hands over up to
+    256 KiB, which may be thousands of heads or chunks, and aiohttp would parse all of them at once."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = partial(_BriefAnswers, loop=self._loop)  # type: ignore[assignment]  # a subclass's

@@ -29,21 +29,25 @@ class Share:
 
     def __init__(self, clock: Callable[[], float], rest: float) -> None:
         """`rest`: seconds that the loop is left to others for each second of such work."""
-        self._clock = clock
+        self.clock = clock
         self._rest = rest
         self._free_at = 0.0
 
     @property
     def is_full(self) -> bool:
         """Whether so much work waits that a pause would be longer than LONGEST_PAUSE."""
-        return self._free_at - self._clock() > LONGEST_PAUSE
+        return self._free_at - self.clock() > LONGEST_PAUSE
+
+    def delay(self, spent: float) -> float:
+        """Return for how many seconds to leave the loop to others, to make up for work that took this many seconds, and
+        for the work that waits already."""
+        now = self.clock()
+        self._free_at = max(now, self._free_at) + spent * self._rest
+        return self._free_at - now
 
     async def pause(self, spent: float) -> None:
-        """Leave the loop to others, to make up for work that took this many seconds, and for the work that waits
-        already."""
-        now = self._clock()
-        self._free_at = max(now, self._free_at) + spent * self._rest
-        await asyncio.sleep(self._free_at - now)
+        """Leave the loop to others for as long as `delay` says."""
+        await asyncio.sleep(self.delay(spent))
 
 
 class Turns:
@@ -57,6 +61,8 @@ class Turns:
         self.wasted = Share(clock, 4.0)
         """For work that is of no use to anybody, such as reading large messages that cannot be decoded: a fifth of the
         time."""
+        self.parsing = Share(clock, 3.0)
+        """For parsing much that arrives over HTTP: a quarter of the time."""
         self._looking = Share(clock, 4.0)
         self._waiting: FairQueue[tuple[asyncio.Future[None], float]] = FairQueue()
         self._began_at: float | None = None

@@ -122,7 +122,9 @@ class Store:
         self.erasures = Erasures(self._db, self._condition)
         self.revocations = RevocationStore(self._db["revocations"])
         self.webhooks = EndpointStore(self._db["webhooks"], self._condition)
-        self.webhook_progress = ProgressStore(self._db["webhookProgress"], self._db["sessions"], self._condition)
+        self.webhook_progress = ProgressStore(
+            self._db["webhookProgress"], self._db["sessions"], self._condition, embedded=embedded
+        )
         self.format = FormatStore(self._db, database, raises=embedded)
         self.leases = Leases(self._db, self._condition)
         self._indexes = IndexBuilding(self._db)

@@ -17,6 +17,7 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge
 from turnwire.protocol.errors import RefusedSession, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.lanes.group_commit import GroupCommit
+from turnwire.store.lanes.lines import PlainLine
 from turnwire.store.lanes.shard_hash import lane_of
 from turnwire.store.lanes.write_errors import Fault, as_failure, fault_of, reason_in
 
@@ -90,7 +91,7 @@ class SessionInserts:
         self._sessions = sessions
         self._condition = condition
         self._lanes: list[GroupCommit[_Create]] = [
-            GroupCommit(self._insert, max_weight=MAX_CREATES) for _ in range(lanes)
+            GroupCommit(self._insert, PlainLine(MAX_CREATES)) for _ in range(lanes)
         ]
 
     async def create(self, document: Document) -> bool:
@@ -165,7 +166,7 @@ class Endings:
     def __init__(self, sessions: Any, condition: DatabaseCondition, lanes: int) -> None:
         self._sessions = sessions
         self._condition = condition
-        self._lanes: list[GroupCommit[_End]] = [GroupCommit(self._update, max_weight=MAX_ENDS) for _ in range(lanes)]
+        self._lanes: list[GroupCommit[_End]] = [GroupCommit(self._update, PlainLine(MAX_ENDS)) for _ in range(lanes)]
 
     async def end(self, condition: Document, change: Document, lazy: Document) -> bool:
         """End a session, and return whether this end stands.

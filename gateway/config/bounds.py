@@ -64,6 +64,9 @@ class BoundSettings(Settings):
     max_streams_per_principal: int = Field(
         16, ge=0, description="Maximum such streams of one principal, or of an address without one; 0 means no limit."
     )
+    max_stream_items: int = Field(
+        10_000, ge=0, description="Maximum items in a body that is written to a durable stream; 0 means no limit."
+    )
     max_feeds: int = Field(4, ge=0, description="Maximum feeds of one connection; 0 means no limit.")
     max_all_outbox_bytes: int = Field(
         256 * _MIB,

@@ -11,7 +11,7 @@ from aiohttp import web
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.durable_streams.asked import Writing, check_type
 from turnwire.gateway.durable_streams.item_ids import ItemId, ProducerRequest
-from turnwire.gateway.durable_streams.items import events_of
+from turnwire.gateway.durable_streams.items import ItemReader, NewId
 from turnwire.gateway.durable_streams.offsets import offset_of
 from turnwire.gateway.durable_streams.producers import AlreadyStored, Producers, Writers
 from turnwire.gateway.durable_streams.refusals import (
@@ -26,16 +26,19 @@ from turnwire.gateway.durable_streams.refusals import (
 from turnwire.gateway.durable_streams.storing import ItemStore
 from turnwire.gateway.sessions.requests import Requests, View
 from turnwire.protocol.errors import InvalidMessage, SessionHasEnded
-from turnwire.protocol.messages import EventIn, Limits
+from turnwire.protocol.messages import Limits
 from turnwire.store.session_record import SessionRecord
 
 
 class Appending:
     """Judges the requests to a stream one after the other, where their order matters, and carries them out."""
 
-    def __init__(self, limits: Limits, requests: Requests, storing: ItemStore, producers: Producers) -> None:
+    def __init__(
+        self, limits: Limits, requests: Requests, items: ItemReader, storing: ItemStore, producers: Producers
+    ) -> None:
         self._limits = limits
         self._requests = requests
+        self._items = items
         self._storing = storing
         self._producers = producers
 
@@ -63,7 +66,7 @@ class Appending:
             check_type(request)
             _check_order(writers, writing)
             try:
-                last_seq = await self._store(session_id, body, writing, writers)
+                last_seq = await self._store(request, session_id, body, writing, writers)
             except AlreadyStored:
                 return await self._write(request, session_id, principal, body, writing)
         if writing.closes:
@@ -74,14 +77,20 @@ class Appending:
     async def _writers(self, view: View) -> Writers:
         return await self._producers.of(view.session.session_id, view.life, view.session.last_seq)
 
-    async def _store(self, session_id: str, body: bytes, writing: Writing, writers: Writers) -> int:
+    async def _store(
+        self, request: web.Request, session_id: str, body: bytes, writing: Writing, writers: Writers
+    ) -> int:
         """Store the items of the body. Return the seq of the last one."""
-        events = await self._events(body, writing)
         condition = partial(self._check, writing) if writing.is_ordered else None
-        try:
-            stored = await self._storing.append(session_id, events, len(body), condition)
-        except SessionHasEnded:
-            raise StreamClosed(session_id, (await self._requests.view(session_id)).session.last_seq) from None
+        new_id = self._new_ids(writing)
+        async with self._items.events(request, body, new_id, may_name=not writing.is_ordered) as events:
+            if not events:
+                raise InvalidMessage("the array is empty; it must hold an item")
+            try:
+                stored = await self._storing.append(session_id, events, len(body), condition)
+            except SessionHasEnded:
+                view = await self._requests.view(session_id)
+                raise StreamClosed(session_id, view.session.last_seq) from None
         for event in stored:  # events that came in between are read from the log
             writers.learn(event.seq, event.event_id)
         return stored[-1].seq
@@ -102,7 +111,9 @@ class Appending:
         arrived."""
         (await self._producers.of(record.session_id, record.life, record.last_seq)).judge(batch)
 
-    async def _events(self, body: bytes, writing: Writing) -> list[EventIn]:
+    def _new_ids(self, writing: Writing) -> NewId:
+        """Return what names the items of a request. Raises InvalidMessage if the names would be too long."""
+
         def new_id(index: int, count: int) -> str:
             if not writing.is_ordered:
                 return str(uuid_utils.uuid7())
@@ -114,10 +125,7 @@ class Appending:
                 f"Producer-Id and Stream-Seq are too long: an eventId made of them has {longest} characters, over the "
                 f"limit of {self._limits.id_chars}"
             )
-        events = await events_of(body, new_id, self._limits, may_name=not writing.is_ordered)
-        if not events:
-            raise InvalidMessage("the array is empty; it must hold an item")
-        return events
+        return new_id
 
 
 def _judge(view: View, writers: Writers, writing: Writing) -> Literal["new", "repeated"]:

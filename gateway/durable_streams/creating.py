@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.durable_streams.asked import check_creatable, closes, is_json
 from turnwire.gateway.durable_streams.item_ids import ItemId
-from turnwire.gateway.durable_streams.items import events_of
+from turnwire.gateway.durable_streams.items import ItemReader
 from turnwire.gateway.durable_streams.locations import Locations
 from turnwire.gateway.durable_streams.offsets import offset_of
 from turnwire.gateway.durable_streams.refusals import CLOSED, NEXT_OFFSET, TRUE, conflict
@@ -36,6 +36,7 @@ class StreamCreating:
         requests: Requests,
         sessions: SessionStore,
         *,
+        items: ItemReader,
         creating: Creating,
         storing: ItemStore,
         locations: Locations,
@@ -43,6 +44,7 @@ class StreamCreating:
         self._limits = limits
         self._requests = requests
         self._sessions = sessions
+        self._items = items
         self._creating = creating
         self._storing = storing
         self._locations = locations
@@ -52,10 +54,18 @@ class StreamCreating:
         InvalidMessage (400 or 409), HTTPException (415), and what `Creating.create` and `Requests.append` raise."""
         check_new_session_id(session_id, self._limits)
         check_creatable(request)
-        language = _language(request)
+        _language(request)
         if hdrs.CONTENT_TYPE in request.headers and not is_json(request):
             raise await self._wrong_type(session_id)
-        events = await self._first_events(body)
+        if not body:
+            return await self._create(request, session_id, principal, b"", [])
+        async with self._items.events(request, body, _new_id, may_name=True) as events:
+            return await self._create(request, session_id, principal, body, events)
+
+    async def _create(
+        self, request: web.Request, session_id: str, principal: Principal, body: bytes, events: list[EventIn]
+    ) -> web.Response:
+        language = _language(request)
         new = language or _NO_LANGUAGE
         more = _creation(body, new, closes=closes(request)) if events or closes(request) else None
         session, created = await self._creating.create(principal, session_id, new, {}, creation=more)
@@ -77,12 +87,6 @@ class StreamCreating:
         stored = await self._sessions.load(session_id)
         return stored is not None and stored.creation == creation
 
-    async def _first_events(self, body: bytes) -> list[EventIn]:
-        def new_id(index: int, count: int) -> str:
-            return ItemId(index=index, count=count).text
-
-        return await events_of(body, new_id, self._limits, may_name=True) if body else []
-
     async def _wrong_type(self, session_id: str) -> Exception:
         if await self._requests.exists(session_id):
             return conflict(f"the stream exists, as {JSON_TYPE}")
@@ -97,6 +101,10 @@ class StreamCreating:
         if language not in (None, view.session.language):
             raise conflict(f"the stream exists, with the language {view.session.language!r}")
         return _answer(200, view.session.last_seq, closed=closed)
+
+
+def _new_id(index: int, count: int) -> str:
+    return ItemId(index=index, count=count).text
 
 
 def _creation(body: bytes, language: str, *, closes: bool) -> str:

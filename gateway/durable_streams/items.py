@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, get_args
 
 import msgspec
+from aiohttp import web
 from msgspec import Raw
 
 from turnwire.protocol.bodies import HistoryEvent
@@ -15,11 +17,16 @@ from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import MalformedEvent, TooLarge, TurnwireError
 from turnwire.protocol.messages import BadEvent, Event, EventIn, EventType, Limits
 from turnwire.protocol.rules import check_event
+from turnwire.store.sharing.places import Places
 
 VALUE: Final = "streamItem"
 """The only key in the payload of a system event that carries a value other than an event."""
 _LARGE_BODY: Final = 1024
 """Bytes. A longer body is read in a thread, which costs 0.1 ms: every two bytes may be an item, which takes 2 µs."""
+_AT_ONCE: Final = 8
+"""The number of longer bodies that are stored at the same time."""
+_MOST_FAULTS: Final = 100
+"""The number of refused items that an answer names."""
 _EVENT_ID: Final = "eventId"
 _TYPES: Final = frozenset(msgspec.json.encode(name) for name in get_args(EventType))
 
@@ -27,27 +34,56 @@ NewId = Callable[[int, int], str]
 """Returns the eventId of an item, given its index in the request and the number of items there."""
 
 
-async def events_of(body: bytes, new_id: NewId, limits: Limits, *, may_name: bool) -> list[EventIn]:
-    """Return what `read_items` returns, and raise what it raises, without holding up the loop."""
-    read = partial(read_items, body, new_id, limits, may_name=may_name)
-    return read() if len(body) <= _LARGE_BODY else await asyncio.to_thread(read)
+class ItemReader:
+    """Reads the bodies of requests. Of large ones, a few at once are read and stored, by a client's turn, because the
+    events of a body take ten times its memory."""
+
+    def __init__(self, limits: Limits, most: int, client_of: Callable[[web.Request], str]) -> None:
+        """`most`: the most items in a body; 0 means no limit. `client_of` returns whose request it is."""
+        self._limits = limits
+        self._most = most
+        self._client_of = client_of
+        self._places = Places(_AT_ONCE)
+        self._reading = Places(1)
+
+    @asynccontextmanager
+    async def events(
+        self, request: web.Request, body: bytes, new_id: NewId, *, may_name: bool
+    ) -> AsyncIterator[list[EventIn]]:
+        """Return what `read_items` returns, for as long as the block lasts, without holding up the loop. Raises what it
+        raises."""
+        read = partial(read_items, body, new_id, self._limits, self._most, may_name=may_name)
+        if len(body) <= _LARGE_BODY:
+            yield read()
+            return
+        client = self._client_of(request)
+        async with self._places.hold(client, len(body)):
+            async with self._reading.hold(client, len(body)):
+                events = await asyncio.to_thread(read)
+            yield events
 
 
-def read_items(body: bytes, new_id: NewId, limits: Limits, *, may_name: bool) -> list[EventIn]:
-    """Return the events of a body: a JSON value, or an array of several. An empty array holds none.
+def read_items(body: bytes, new_id: NewId, limits: Limits, most: int = 0, *, may_name: bool) -> list[EventIn]:
+    """Return the events of a body: a JSON value, or an array of several, at most `most`. An empty array holds none.
 
     An event without an `eventId` gets a new one. Unless `may_name` is set, every event does. Raises InvalidJson,
     InvalidMessage, MalformedEvent, TooLarge.
     """
     raws = _raw_items(body, limits)
-    events, bad = [], []
+    if 0 < most < len(raws):
+        raise TooLarge(f"the body has {len(raws)} items, over the limit of {most}")
+    events: list[EventIn] = []
+    code, bad = None, list[str]()
     for index, raw in enumerate(raws):
         try:
             events.append(_read(raw, new_id(index, len(raws)), limits, may_name=may_name))
         except TurnwireError as error:
-            bad.append((error, f"item {index}: {error.message}"))
-    if bad:
-        raise TurnwireError(bad[0][0].code, bad[0][1], [text for _, text in bad])
+            code = code or error.code
+            bad.append(f"item {index}: {error.message}")
+            if len(bad) == _MOST_FAULTS:
+                break
+    if code is not None:
+        raise TurnwireError(code, bad[0], bad)
     return events
 
 

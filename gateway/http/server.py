@@ -7,14 +7,12 @@ the router) also get the envelope and are counted, and a request costs less.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
 from aiohttp.http_websocket import WebSocketReader
 
 from turnwire.gateway.aiohttp_private import (
@@ -28,18 +26,21 @@ from turnwire.gateway.aiohttp_private import (
     was_routed,
 )
 from turnwire.gateway.http.body import check_encoding
-from turnwire.gateway.http.error_answers import answer_to_error, error_response, internal_error, methods_of
+from turnwire.gateway.http.error_answers import answer_to_error, internal_error, methods_of
 from turnwire.gateway.http.farewells import Farewells
-from turnwire.gateway.http.framing import Unframed, check_framing, fault_of
+from turnwire.gateway.http.framing import Unframed, check_framing
 from turnwire.gateway.http.headers import set_security_headers
+from turnwire.gateway.http.intake import SMALL, Intake
+from turnwire.gateway.http.malformed import answer_to_malformed
 from turnwire.gateway.http.websocket_frames import DeafReader, StrictReader
-from turnwire.protocol.errors import ErrorCode
+from turnwire.gateway.turns import Share
 
 _KEEPALIVE_SECONDS = 75.0
 """How long a connection may be idle between two requests: longer than common proxies keep theirs."""
+_READ_BYTES = 16 * 1024
+"""How much of a body may wait to be read: of chunks, a quarter as many, which are read in some 10 ms."""
 _MOST_BYTES_PER_CHARACTER = 12
 """Four bytes of UTF-8, percent-encoded."""
-_REQUEST_LINE = re.compile(rb"([A-Za-z]{1,32}) ([!-~]+) HTTP/\d")
 
 Answered = Callable[[web.Request, web.StreamResponse | None, float], None]
 Routed = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -71,7 +72,8 @@ class HttpRunner(Runner):
     - `arrivals`: told of each connection when it comes and when it is gone,
     - `make_ready`: makes an answer ready to be sent by the server, and returns whether it could,
     - `send_large`: returns what sends an answer that is large, and None for any other, which is sent afterwards,
-    - `begin`: returns what a request waits for before it begins, if it waits.
+    - `begin`: returns what a request waits for before it begins, if it waits,
+    - `parsing`: the share of the loop's time for what arrives.
     """
 
     def __init__(
@@ -87,11 +89,13 @@ class HttpRunner(Runner):
         make_ready: MakeReady,
         send_large: SendLarge,
         begin: Begin,
+        parsing: Share,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("keepalive_timeout", _KEEPALIVE_SECONDS)
         kwargs.setdefault("lingering_time", header_timeout)
         kwargs.setdefault("auto_decompress", False)
+        kwargs.setdefault("read_bufsize", _READ_BYTES)
         kwargs.setdefault("max_line_size", max(8190, max_id_chars * _MOST_BYTES_PER_CHARACTER + 2048))
         super().__init__(app, **kwargs)
         self._guard = guard
@@ -102,6 +106,7 @@ class HttpRunner(Runner):
         self._make_ready = make_ready
         self._send_large = send_large
         self._begin = begin
+        self._parsing = parsing
 
     def make_server(self, plain: PlainServer) -> web.Server:
         guard, answered, retry_after = self._guard, self._answered, self._retry_after
@@ -140,7 +145,8 @@ class HttpRunner(Runner):
             finally:
                 answered(request, response, time.perf_counter() - started)
 
-        return _Server(handle, head_timeout=self._header_timeout, arrivals=arrivals, **plain.options)
+        own = {"head_timeout": self._header_timeout, "arrivals": arrivals, "parsing": self._parsing}
+        return _Server(handle, own, **plain.options)
 
 
 class _Connection(HttpProtocol):
@@ -152,12 +158,22 @@ class _Connection(HttpProtocol):
 
     __slots__ = (  # several to a line: a line for each would hide the class
         "_arrivals", "_deaf", "_farewells", "_frames", "_head", "_head_is_whole", "_head_timeout", "_head_timer",
+        "_intake", "_parsing",
     )  # fmt: skip
 
     def __init__(
-        self, manager: web.Server, *, head_timeout: float, arrivals: Arrivals, farewells: Farewells, **kwargs: Any
+        self,
+        manager: web.Server,
+        *,
+        head_timeout: float,
+        arrivals: Arrivals,
+        farewells: Farewells,
+        parsing: Share,
+        **kwargs: Any,
     ) -> None:
         super().__init__(manager, **kwargs)
+        self._parsing = parsing
+        self._intake: Intake | None = None
         self._arrivals = arrivals
         self._farewells = farewells
         self._frames: StrictReader | None = None
@@ -183,16 +199,32 @@ class _Connection(HttpProtocol):
     def _let_go(self, exc: BaseException | None) -> None:
         self._arrivals.left(self)
         self._stop_head_timer()
+        if self._intake is not None:
+            self._intake.stop()
         super().connection_lost(exc)
-        self._frames = None  # the frames refer back: only the garbage collector would free both
+        self._intake = self._frames = None  # they refer back: only the garbage collector would free all of them
 
     def data_received(self, data: bytes) -> None:
+        intake = self._intake
+        if data and intake is not None and intake.waits:
+            intake.take(data)
+        elif self._frames is not None:
+            super().data_received(data)
+        elif len(data) <= SMALL:
+            self.parse(data)
+        else:
+            if intake is None:
+                intake = self._intake = Intake(self, self._parsing)
+            intake.take(data)
+
+    def parse(self, data: bytes) -> bool:
+        """Pass bytes on to aiohttp. Return whether it parses what follows."""
         if self._deaf:
-            return
+            return False
         if not self.expects_head:
             super().data_received(data)
             self._deaf = self.is_broken
-            return
+            return not self._deaf
         if self._head_is_whole:
             self._head, self._head_is_whole = b"", False
         if len(self._head) < self.max_line_size:
@@ -205,6 +237,7 @@ class _Connection(HttpProtocol):
             self._stop_head_timer()
         elif self._head_timer is None and not self.is_given_up:
             self._head_timer = self.loop.call_later(self._head_timeout, self._head_is_late)
+        return not self._deaf
 
     def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
         self._frames = StrictReader(parser, self)
@@ -218,6 +251,8 @@ class _Connection(HttpProtocol):
                 self.resume_reading()
 
     def reading_resumed(self) -> None:
+        if self._intake is not None:
+            self._intake.resumed()
         if self._frames is not None:
             self._frames.go_on()
 
@@ -244,44 +279,19 @@ class _Connection(HttpProtocol):
             raise ConnectionError("the answer had begun")
         if status == 400:
             answer_as_http11(request)
-            response = self._malformed(exc, message)
+            response = answer_to_malformed(self._head, exc, message)
         else:
             response = internal_error(exc, request.method, request.rel_url.raw_path)
         set_security_headers(response.headers)
         response.force_close()
         return response
 
-    def _malformed(self, exc: BaseException | None, message: str | None) -> web.Response:
-        method, path = self._request_line()
-        status, fault = fault_of(self._head) or (400, (message or "bad request").split("\n", 1)[0].rstrip(": "))
-        if isinstance(exc, LineTooLong):
-            status, fault = 400, "the request line or a header is too long"
-        elif isinstance(exc, BadHttpMethod) and method != "UNKNOWN":
-            status, fault = 501, f"{method} is not a known method"
-        elif isinstance(exc, InvalidURLError):
-            fault = "its target is not a URL"
-        elif fault == "Bad status line":
-            fault = "its first line is not of the form METHOD TARGET HTTP/1.1"
-        fault = f"not a valid HTTP request: {fault}"
-        return error_response(ErrorCode.INVALID_MESSAGE, [fault], method=method, path=path, status=status)
-
-    def _request_line(self) -> tuple[str, str]:
-        """Return method and path of a request that could not be parsed; `UNKNOWN` and `/` if they are not known."""
-        lines = _REQUEST_LINE.findall(self._head)
-        if len(lines) != 1:
-            return "UNKNOWN", "/"
-        method, target = lines[0]
-        return method.decode(), target.decode().partition("?")[0]
-
 
 class _Server(Server):
-    def __init__(self, handler: Any, *, head_timeout: float, arrivals: Arrivals, **kwargs: Any) -> None:
+    def __init__(self, handler: Any, own: dict[str, Any], **kwargs: Any) -> None:
+        """`own`: arguments of each connection."""
         super().__init__(handler, **kwargs)
-        self._head_timeout = head_timeout
-        self._arrivals = arrivals
-        self._farewells = Farewells()
+        self._own = {**own, "farewells": Farewells()}
 
     def make_protocol(self, **options: Any) -> HttpProtocol:
-        return _Connection(
-            self, head_timeout=self._head_timeout, arrivals=self._arrivals, farewells=self._farewells, **options
-        )
+        return _Connection(self, **self._own, **options)

@@ -210,8 +210,7 @@ class Gateway:
 
     def make_runner(self) -> web.AppRunner:
         """Return the runner that serves the app. Requests are logged at level debug only; the metrics count them."""
-        config, guard = self.config, Guard(self.access.door, self.arrivals)
-        large = LargeAnswers(self.connections, guard.audit_limit, patience=config.slow_pong_timeout)
+        config, guard, turns = self.config, Guard(self.access.door, self.arrivals), self.parts.turns
         return HttpRunner(
             self.app,
             guard=self.tracing.guarded(guard),
@@ -221,8 +220,9 @@ class Gateway:
             max_id_chars=config.max_id_chars,
             arrivals=self.arrivals,
             make_ready=Heads(common_headers(config), is_private).make_ready,
-            send_large=large.sending,
-            begin=partial(self.parts.turns.begin, lambda request: self.access.door.waits_as(asked_of(request))),
+            send_large=LargeAnswers(self.connections, guard.audit_limit, patience=config.slow_pong_timeout).sending,
+            begin=partial(turns.begin, lambda request: self.access.door.waits_as(asked_of(request))),
+            parsing=turns.parsing,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             access_log=_access_log if config.log_level == "debug" else None,
         )

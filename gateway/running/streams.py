@@ -6,9 +6,11 @@ from aiohttp import web
 
 from turnwire.gateway.access.access import Access
 from turnwire.gateway.access.addresses import ClientAddresses
+from turnwire.gateway.access.guard import client_of
 from turnwire.gateway.config import Config
 from turnwire.gateway.durable_streams.appending import Appending
 from turnwire.gateway.durable_streams.creating import StreamCreating
+from turnwire.gateway.durable_streams.items import ItemReader
 from turnwire.gateway.durable_streams.locations import Locations
 from turnwire.gateway.durable_streams.producers import Producers
 from turnwire.gateway.durable_streams.reading import StreamReading
@@ -35,14 +37,16 @@ def add_streams(
     """Add the routes of durable streams."""
     limits, requests, log = config.limits, parts.requests, parts.store.events
     storing = ItemStore(limits, requests, access.enders)
+    items = ItemReader(limits, config.max_stream_items, client_of)
     writing = StreamWriting(
         limits,
         bodies,
-        Appending(limits, requests, storing, Producers(log, patience=config.rest_timeout)),
+        Appending(limits, requests, items, storing, Producers(log, patience=config.rest_timeout)),
         StreamCreating(
             limits,
             requests,
             parts.store.sessions,
+            items=items,
             creating=creating,
             storing=storing,
             locations=Locations(ClientAddresses(config.trusted_proxies)),

@@ -21,7 +21,7 @@ class TellingParts:
     def __init__(self, config: Config, parts: SessionParts, clock: Callable[[], float]) -> None:
         store = parts.store
         self._counts = Counts()
-        self._courier = Courier(timeout=config.webhook_timeout, allow_private=config.webhook_allow_private)
+        self._courier = Courier(parts.turns, timeout=config.webhook_timeout, allow_private=config.webhook_allow_private)
         shared = Parts(
             requests=parts.requests,
             log=store.events,

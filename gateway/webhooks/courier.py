@@ -9,7 +9,9 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
+from turnwire.gateway.aiohttp_private import BriefConnector, TooMuch
 from turnwire.gateway.clock import utc_now
+from turnwire.gateway.turns import Turns
 from turnwire.gateway.webhooks.addresses import guarded_sockets
 from turnwire.gateway.webhooks.messages import Message
 from turnwire.gateway.webhooks.secrets import signed
@@ -21,15 +23,24 @@ GONE: Final = 410
 _ASKING: Final = (429, 503)
 """The statuses with which an endpoint may ask for a pause."""
 _MOST_CONNECTIONS: Final = 128
-_HEADERS: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/json", hdrs.USER_AGENT: f"Turnwire/{__version__}"}
+_SEND_SECONDS: Final = 0.001
+"""What a message takes of the loop's time. When hundreds are due, a few of them begin in each pass."""
+_CLIENT: Final = "webhooks"
+"""As whom all messages wait for their turn."""
+_HEADERS: Final[dict[str, str]] = {
+    hdrs.CONTENT_TYPE: "application/json",
+    hdrs.USER_AGENT: f"Turnwire/{__version__}",
+    hdrs.ACCEPT_ENCODING: "identity",
+}
 
 
 class Courier:
     """Owns the connections to endpoints. Makes none before the first message."""
 
-    def __init__(self, *, timeout: float, allow_private: bool) -> None:
+    def __init__(self, turns: Turns, *, timeout: float, allow_private: bool) -> None:
         """`timeout`: seconds within which an endpoint must answer. `allow_private`: whether private addresses may be
         used."""
+        self._turns = turns
         self._timeout = timeout
         self._allow_private = allow_private
         self._http: aiohttp.ClientSession | None = None
@@ -37,6 +48,7 @@ class Courier:
     async def send(self, url: str, message: Message, secrets: Sequence[str]) -> None:
         """Send a message with one signature for each of these secrets. Return once the endpoint has taken it. Raises
         NotTaken."""
+        await self._turns.next(_SEND_SECONDS, _CLIENT)
         headers = _HEADERS | signed(message, secrets, utc_now())
         try:
             async with self._client().post(
@@ -52,10 +64,11 @@ class Courier:
     def _client(self) -> aiohttp.ClientSession:
         """Return the client. It ignores cookies, and the environment's proxies and credentials."""
         if self._http is None:
-            connector = aiohttp.TCPConnector(
+            connector = BriefConnector(
                 limit=_MOST_CONNECTIONS, socket_factory=guarded_sockets(allow_private=self._allow_private)
             )
             self._http = aiohttp.ClientSession(
+                auto_decompress=False,
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
@@ -79,6 +92,8 @@ def _why(error: Exception) -> str:
     """Return why no answer came."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {error.os_error.strerror or error.os_error}"
+    if isinstance(error, TooMuch):
+        return str(error)
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer"
     if isinstance(error, aiohttp.ClientResponseError):

@@ -18,8 +18,9 @@ TRAIL: Final = timedelta(seconds=120)
 """How far the written mark stays behind the present: gateways' clocks differ, and a creation takes time."""
 _LATE: Final = timedelta(seconds=60)
 """How long an ended session is kept after its grace time."""
-_MOST_KEPT: Final = 100
-"""The most sessions told to their end that are kept because the mark waits for sessions that have been told nothing."""
+_KEPT_SHARE: Final = 10
+"""This part of all sessions in memory may be sessions told to their end that are kept because the mark waits for
+sessions of which nothing has been told."""
 _A_SLICE: Final = 200
 """The number of sessions of a search that are taken in between two pauses: about a millisecond."""
 
@@ -59,6 +60,10 @@ class Known:
         """Schedule the session's progress to be written."""
         self._untold.pop(told.session_id, None)
         self._dirty[told.session_id] = None
+
+    def over(self, told: Told) -> None:
+        """Record that the session has been told to its end, so that the mark need not wait for it."""
+        self._untold.pop(told.session_id, None)
 
     def forget(self, session_id: str) -> None:
         """Forget the session, because it was erased or told to its end."""
@@ -164,7 +169,7 @@ class Known:
                     done.append(session_id)
                 else:
                     kept += told.started_at < edge
-        if kept > _MOST_KEPT:
+        if kept > self._most // _KEPT_SHARE:
             self._let_pass(edge)
         for session_id in done:
             self.forget(session_id)

@@ -74,7 +74,10 @@ class Round:
         self._choice = Choice(endpoint.events)
         self._known = Known(endpoint, parts.progress, most=parts.most_sessions, end_grace=parts.end_grace)
         self._turns = Turns()
-        self._telling = Telling(parts.requests, parts.log, parts.sending, parts.counts, self._known.changed)
+        known = self._known
+        self._telling = Telling(
+            parts.requests, parts.log, parts.sending, parts.counts, changed=known.changed, over=known.over
+        )
         self._woken = asyncio.Event()
         self._loaded = False
         self._disabling: str | None = None

@@ -32,14 +32,23 @@ class Telling:
     """Tells one endpoint about sessions. If a message is not taken, only the turn of its session ends."""
 
     def __init__(
-        self, requests: Requests, log: EventLog, sending: Sending, counts: Counts, changed: Callable[[Told], None]
+        self,
+        requests: Requests,
+        log: EventLog,
+        sending: Sending,
+        counts: Counts,
+        *,
+        changed: Callable[[Told], None],
+        over: Callable[[Told], None],
     ) -> None:
-        """`changed` is called each time the endpoint has taken something."""
+        """`changed` is called each time the endpoint has taken something, or much was passed over. `over` is called for
+        a session that is told to its end."""
         self._requests = requests
         self._log = log
         self._sending = sending
         self._counts = counts
         self._changed = changed
+        self._over = over
         self.delivered = 0
         """The number of messages that the endpoint has taken from this gateway."""
 
@@ -65,9 +74,15 @@ class Telling:
     def note(self, told: Told) -> None:
         self._changed(told)
 
+    def end(self, told: Told) -> None:
+        self._over(told)
+
 
 class _Turn:
-    """What is told about one session in one turn."""
+    """What is told about one session in one turn.
+
+    Only what the endpoint has taken is worth a write: what it does not want is passed over again after a crash.
+    """
 
     def __init__(self, telling: Telling, endpoint: Endpoint, choice: Choice, told: Told, view: View) -> None:
         self._telling = telling
@@ -79,9 +94,10 @@ class _Turn:
 
     async def begin(self) -> None:
         if not self._told.created:
-            await self._tell_life(CREATED, self._view.session.started_at, self._view.created_at)
+            taken = await self._tell_life(CREATED, self._view.session.started_at, self._view.created_at)
             self._told.created = True
-            self._telling.note(self._told)
+            if taken:
+                self._telling.note(self._told)
 
     async def tell_events(self, log: EventLog) -> bool:
         """Tell a window of events. Return whether there are more."""
@@ -91,10 +107,12 @@ class _Turn:
         last = min(told.seq + READ_WINDOW, session.last_seq)
         if told.seq == last:
             return False
-        for event in await log.read(told.session_id, told.seq + 1, last, self._view.life):
+        events = await log.read(told.session_id, told.seq + 1, last, self._view.life)
+        for event in events:
             await self._tell_event(event)
             told.seq = event.seq
-        self._telling.note(told)
+        if len(events) == READ_WINDOW:
+            self._telling.note(told)
         return last < session.last_seq
 
     def _pass_over(self, seq: int) -> bool:
@@ -113,15 +131,20 @@ class _Turn:
     async def end(self) -> None:
         session = self._view.session
         if session.ended_at is not None and self._told.ended_at is None:
-            await self._tell_life(f"session.{session.status}", session.ended_at, parse_time(session.ended_at))
+            taken = await self._tell_life(f"session.{session.status}", session.ended_at, parse_time(session.ended_at))
             self._told.ended_at = parse_time(session.ended_at)
-            self._telling.note(self._told)
+            if taken:
+                self._telling.note(self._told)
+            self._telling.end(self._told)
 
-    async def _tell_life(self, name: str, at: str, happened: datetime) -> None:
-        """`at`: the time that the message shows. `happened`: when this gateway's storage saw it, which may be later."""
-        if self._choice.takes(name) and happened >= self._endpoint.floor:
-            message = about_session(self._endpoint.webhook_id, self._view.session, self._view.life, name, at)
-            await self._telling.send(self._endpoint, self._told, message)
+    async def _tell_life(self, name: str, at: str, happened: datetime) -> bool:
+        """Send the message, if it is wanted. Return whether it was. `at`: the time that the message shows. `happened`:
+        when this gateway's storage saw it, which may be later."""
+        if not self._choice.takes(name) or happened < self._endpoint.floor:
+            return False
+        message = about_session(self._endpoint.webhook_id, self._view.session, self._view.life, name, at)
+        await self._telling.send(self._endpoint, self._told, message)
+        return True
 
     def _is_old(self, timestamp: str) -> bool:
         """Return whether the event happened before the endpoint's floor, the time from which it is told. Every event of

@@ -7,21 +7,28 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-import bson
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.event_documents import Document, Mark, is_same
-from turnwire.store.lanes.appends import PendingAppend, RefusedDocument, position_before, share_out
-from turnwire.store.lanes.group_commit import GroupCommit, Large
+from turnwire.store.lanes.appends import (
+    SHARES,
+    SHARES_OF_ONE,
+    PendingAppend,
+    RefusedDocument,
+    fail_unencodable,
+    halve,
+    position_before,
+    share_out,
+)
+from turnwire.store.lanes.group_commit import GroupCommit
+from turnwire.store.lanes.lines import FairLine
 from turnwire.store.lanes.pace import Pace
 from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, brief, fault_of, reason_in
 from turnwire.store.waiting import pause_after
 
-MAX_COMMIT_BYTES = 4 * 1024 * 1024
-LARGE = Large(over=32 * 1024, share=384 * 1024)  # about 80 events, which no live call has at once, and about 40 ms
 OVERLAP_BYTES = 32 * 1024
 """An insert of less is not worth its own command beside another. This is about sixty events of a call."""
 _TRIES = 5
@@ -73,10 +80,9 @@ class AppendLane:
         self._on_commit = on_commit
         self._lane: GroupCommit[PendingAppend] = GroupCommit(
             self._commit,
-            max_weight=MAX_COMMIT_BYTES,
+            FairLine(SHARES_OF_ONE if overlap else SHARES),
             overlap_weight=OVERLAP_BYTES if overlap else None,
             pace=Pace() if overlap else None,
-            large=LARGE,
         )
         self._aside: dict[PendingAppend, asyncio.TimerHandle] = {}
         self._taken = 0
@@ -100,7 +106,14 @@ class AppendLane:
         self._aside.clear()
 
     async def _commit(self, batch: Sequence[PendingAppend]) -> None:
-        """Finish every append of the batch or set it aside, retrying through trouble."""
+        """Finish every append of the batch, or a part of it, or set it aside, retrying through trouble."""
+        await self._store(batch)
+        for append in batch:
+            if append.is_left:
+                append.take_rest()
+                self._lane.submit(append, first=True)
+
+    async def _store(self, batch: Sequence[PendingAppend]) -> None:
         attempt = 0
         most = at_most = sum(len(append.documents) for append in batch)
         while left := [append for append in batch if append.pending]:
@@ -110,12 +123,12 @@ class AppendLane:
                     at_most = await self._insert(left, at_most) or most
                 attempt = 0
             except DocumentTooLarge as error:  # as BSON, a batch within our limit may exceed the driver's
-                at_most = _halve(left[0], at_most, str(error)) or most
+                at_most = halve(left[0], at_most, str(error)) or most
             except (BSONError, OverflowError, TypeError, ValueError) as error:
-                _fail_unencodable(left, error)
+                fail_unencodable(left, error)
             except (PyMongoError, StorageUnavailable) as error:
                 if isinstance(error, OperationFailure) and blames_document(error):
-                    at_most = _halve(left[0], at_most, reason_in(dict(error.details or {}))) or most
+                    at_most = halve(left[0], at_most, reason_in(dict(error.details or {}))) or most
                     continue
                 self._note(error, len(left), first=attempt == 0)
                 for append in left:  # some, all or none may be stored, now or in a moment
@@ -174,7 +187,7 @@ class AppendLane:
         Return the most documents to send next time; 0 means no limit.
         """
         loop = asyncio.get_running_loop()
-        documents = [document for append in appends for document in append.documents[append.stored :]]
+        documents = [each for append in appends for each in append.documents[append.stored : append.end]]
         del documents[at_most:]
         started = loop.time()
         said, error = await self._insert_ordered(documents)
@@ -264,6 +277,7 @@ class AppendLane:
     def _bring_back(self, append: PendingAppend) -> None:
         del self._aside[append]
         append.aside = False
+        append.take_rest()
         self._lane.submit(append)
 
 
@@ -276,25 +290,3 @@ def append_lanes(
 ) -> list[AppendLane]:
     """Return this many lanes. A single one may have two inserts under way."""
     return [AppendLane(insert, reader, condition, on_commit, overlap=count == 1) for _ in range(count)]
-
-
-def _halve(first: PendingAppend, at_most: int, reason: str) -> int:
-    """Return half of `at_most`. With only one document, fail its append and return 0."""
-    if at_most > 1:
-        return at_most // 2
-    first.fail(RefusedDocument(first.stored, reason, stored=first.stored))
-    return 0
-
-
-def _fail_unencodable(appends: list[PendingAppend], cause: Exception) -> None:
-    """Fail the appends that BSON cannot encode. An earlier check should have refused them."""
-    for append in appends:
-        for index, document in enumerate(append.documents[append.stored :], start=append.stored):
-            try:
-                bson.encode(document)
-            except Exception as error:
-                append.fail(RefusedDocument(index, str(error), stored=append.stored))
-                break
-    if all(append.pending for append in appends):  # no document is at fault: do not retry forever
-        for append in appends:
-            append.fail(cause)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import bson
 from msgspec import Struct
 
 from turnwire.store.event_documents import Document, Mark, position_key
+from turnwire.store.lanes.lines import Shares
 
 _OVERHEAD = 256
 """Approximate bytes of a stored event besides its payload, for the weight of a commit."""
+_COST = 1536
+"""The cost of storing an event, in bytes of payload that cost the embedded database as much: some 50 µs."""
+
+_KIB = 1024
+SHARES = Shares(tiny=8 * _KIB, short=256 * _KIB, short_batch=4096 * _KIB, long_batch=2048 * _KIB)
+SHARES_OF_ONE = Shares(tiny=8 * _KIB, short=112 * _KIB, short_batch=1024 * _KIB, long_batch=256 * _KIB)
+"""The shares of a single lane. Short appends have at most 64 events of a call. Some 600 events of a batch take the
+embedded database some 25 ms, and some 150 of a batch of long appends 8 ms."""
 
 
 class RefusedDocument(Exception):
@@ -38,13 +48,20 @@ class Appended(Struct, frozen=True):
 class PendingAppend:
     """Consecutive events of one session, to be stored in order."""
 
-    __slots__ = ("_head", "as_of", "aside", "documents", "done", "stored", "taken_before", "tries", "unsure", "weight")
+    __slots__ = (  # several a line: a line for each would hide the class
+        "_head", "_payload", "as_of", "aside", "cost", "documents", "done", "end", "stored", "taken_before", "tries",
+        "unsure", "weight",
+    )  # fmt: skip
 
     def __init__(self, documents: Sequence[Document], payload_bytes: int, as_of: int, head: Mark | None = None) -> None:
         """`head` is the event before the documents, as far as it is known."""
         self.documents = documents
         self._head = head
+        self._payload = payload_bytes
         self.weight = payload_bytes + _OVERHEAD * len(documents)
+        self.cost = payload_bytes + _COST * len(documents)
+        self.end = len(documents)
+        """How many of the documents are to be stored by the next batch, counted from the first."""
         self.stored = 0
         """How many of the documents are known to be durable, counted from the first."""
         self.unsure = False
@@ -60,6 +77,12 @@ class PendingAppend:
 
     @property
     def pending(self) -> bool:
+        """Whether documents of it are still to be stored by the present batch."""
+        return self.stored < self.end and not self.aside and not self.done.done()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the present batch is done with it, but not all of it is stored."""
         return not self.aside and not self.done.done()
 
     @property
@@ -74,6 +97,17 @@ class PendingAppend:
             return self._head
         last = self.documents[self.stored - 1]
         return Mark(last["seq"], last["timestamp"], last["eventId"])
+
+    def take_part(self, most: int) -> None:
+        parts = -(-self.cost // most)
+        self.end = self.stored + max(1, (len(self.documents) - self.stored) // parts)
+
+    def take_rest(self) -> None:
+        """Have the next batch store all that is left, unless it takes another part. Weigh only that from now on."""
+        count = len(self.documents)
+        left = count - self.stored
+        payload = self._payload * left // count
+        self.weight, self.cost, self.end = payload + _OVERHEAD * left, payload + _COST * left, count
 
     def advance(self, stored: int) -> None:
         self.stored = stored
@@ -102,9 +136,31 @@ def share_out(appends: Sequence[PendingAppend], count: int) -> list[tuple[Pendin
     """
     shares = []
     for append in appends:
-        taken = min(count, len(append.documents) - append.stored)
+        taken = min(count, append.end - append.stored)
         shares.append((append, append.stored + taken))
         count -= taken
-        if shares[-1][1] < len(append.documents):
+        if shares[-1][1] < append.end:
             break
     return shares
+
+
+def halve(first: PendingAppend, at_most: int, reason: str) -> int:
+    """Return half of `at_most`. With only one document, fail its append and return 0."""
+    if at_most > 1:
+        return at_most // 2
+    first.fail(RefusedDocument(first.stored, reason, stored=first.stored))
+    return 0
+
+
+def fail_unencodable(appends: list[PendingAppend], cause: Exception) -> None:
+    """Fail the appends that BSON cannot encode. An earlier check should have refused them."""
+    for append in appends:
+        for index, document in enumerate(append.documents[append.stored :], start=append.stored):
+            try:
+                bson.encode(document)
+            except Exception as error:
+                append.fail(RefusedDocument(index, str(error), stored=append.stored))
+                break
+    if all(append.pending for append in appends):  # no document is at fault: do not retry forever
+        for append in appends:
+            append.fail(cause)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.session_writes import write_bulk
 from turnwire.store.sharing.places import Places
+from turnwire.store.telling.unended import UNENDED, read_unended
 
 Document = dict[str, Any]
 MAX_WRITES = 16
@@ -79,12 +81,17 @@ class ProgressStore:
     `key` is the `Endpoint.progress_key`.
     """
 
-    def __init__(self, progress: Any, sessions: Any, condition: DatabaseCondition | None = None) -> None:
-        """`progress`, `sessions`: Motor collections."""
+    def __init__(
+        self, progress: Any, sessions: Any, condition: DatabaseCondition | None = None, *, embedded: bool = False
+    ) -> None:
+        """`progress`, `sessions`: Motor collections. `embedded`: whether they are in the embedded database."""
         self._progress = progress
         self._sessions = sessions
         self._condition = condition or DatabaseCondition()
+        self._embedded = embedded
         self._places = Places(1)
+        self._free_at = float("-inf")
+        """When the next bulk may begin, on the loop's clock."""
         self._reading = asyncio.Lock()
         self._next_read: asyncio.Task[list[Begun]] | None = None
         """The read of `unended` that has not begun yet."""
@@ -98,9 +105,22 @@ class ProgressStore:
         """Write the progress of these sessions. All endpoints together have one bulk under way at a time."""
         for start in range(0, len(told), MAX_WRITES):
             some = told[start : start + MAX_WRITES]
-            async with self._places.hold(key):
+            async with self._turn(key):
                 await self._update(key, [each for each in some if each.stored])
                 await self._insert(key, [each for each in some if not each.stored])
+
+    @asynccontextmanager
+    async def _turn(self, key: str) -> AsyncIterator[None]:
+        """Hold the only place for writes. Between two of them, the database is left to others for as long as the first
+        one took."""
+        clock = asyncio.get_running_loop().time
+        async with self._places.hold(key):
+            await asyncio.sleep(self._free_at - clock())
+            began = clock()
+            try:
+                yield
+            finally:
+                self._free_at = 2 * clock() - began
 
     async def _insert(self, key: str, told: Sequence[Told]) -> None:
         if not told:
@@ -122,7 +142,7 @@ class ProgressStore:
         """Forget these sessions."""
         for start in range(0, len(session_ids), MAX_WRITES):
             ids = [_id_of(key, each) for each in session_ids[start : start + MAX_WRITES]]
-            async with self._places.hold(key):
+            async with self._turn(key):
                 await self._condition.ask(_UPDATE, self._progress.delete_many({"_id": {"$in": ids}}))
 
     async def clear(self, key: str) -> None:
@@ -134,7 +154,7 @@ class ProgressStore:
         return await self._find({"startedAt": {"$gte": since, "$lt": before}})
 
     async def unended(self) -> list[Begun]:
-        """Return the sessions that have not ended by their stored fields.
+        """Return the sessions that have not ended by their stored fields. A session may be in it twice.
 
         Expensive: reads all of them. So endpoints that ask while they are being read share the next read.
         """
@@ -146,7 +166,9 @@ class ProgressStore:
     async def _read_unended(self) -> list[Begun]:
         async with self._reading:
             self._next_read = None  # those who ask from now on may need sessions that this read does not see
-            return await self._find({"status": {"$in": ["initiated", "active"]}})
+            if self._embedded:
+                return await read_unended(self._find, datetime.now(UTC))
+            return await self._find({"status": {"$in": UNENDED}})
 
     async def _find(self, condition: Document) -> list[Begun]:
         fields = dict.fromkeys(("life", "startedAt", "endedAt", "lastSeq", "importing", "importedAt", "epoch"), 1)

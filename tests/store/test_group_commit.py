@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from turnwire.store.lanes.group_commit import GroupCommit, Large
+from turnwire.store.lanes.group_commit import GroupCommit
+from turnwire.store.lanes.lines import PlainLine
 from turnwire.store.lanes.pace import Pace
 
 
@@ -26,14 +27,12 @@ class Disk:
         max_weight: int = 10,
         overlap_weight: int | None = None,
         pace: Pace | None = None,
-        large: Large | None = None,
     ) -> None:
         self.batches: list[list[str]] = []
         self.gate = asyncio.Semaphore(0)
         self.failure: Exception | None = None
-        self.lane: GroupCommit[Work] = GroupCommit(
-            self._write, max_weight=max_weight, overlap_weight=overlap_weight, pace=pace, large=large
-        )
+        line = PlainLine[Work](max_weight)
+        self.lane: GroupCommit[Work] = GroupCommit(self._write, line, overlap_weight=overlap_weight, pace=pace)
 
     async def _write(self, batch: Sequence[Work]) -> None:
         self.batches.append([work.name for work in batch])
@@ -77,27 +76,6 @@ async def test_a_batch_keeps_within_its_weight_or_has_one_item() -> None:
     disk.gate.release()
     await begun(disk, 5)
     assert [name for batch in disk.batches for name in batch] == list("abcdef")
-
-
-async def test_small_items_wait_for_no_large_ones_which_come_a_share_at_a_time() -> None:
-    disk = Disk(max_weight=10, large=Large(over=4, share=12))
-    disk.submit(*(Work(name, 5) for name in "ABCDE"), Work("a"), Work("F", 50), Work("b"))
-    disk.gate.release()
-    await begun(disk, 2)
-    disk.submit(*(Work(name, 4) for name in "cde"))
-    for _ in range(3):
-        disk.gate.release()
-    await begun(disk, 4)
-    assert disk.batches == [list("abAB"), list("CD"), list("cdE"), list("eF")]
-
-
-async def test_closing_cancels_large_items_that_wait() -> None:
-    disk = Disk(large=Large(over=4, share=12))
-    works = [Work(name, 9) for name in "AB"]
-    disk.submit(*works)
-    await begun(disk, 1)
-    await disk.lane.close()
-    assert [work.done.cancelled() for work in works] == [True, True]
 
 
 async def test_an_item_submitted_on_an_answer_joins_the_next_batch() -> None:

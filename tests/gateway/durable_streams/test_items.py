@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from turnwire.gateway.durable_streams.item_ids import ItemId, ProducerRequest
-from turnwire.gateway.durable_streams.items import items_of, read_items
+from turnwire.gateway.durable_streams.items import ItemReader, items_of, read_items
 from turnwire.gateway.durable_streams.offsets import next_cursor, offset_of, seq_of
-from turnwire.protocol.errors import TurnwireError
+from turnwire.protocol.errors import TooLarge, TurnwireError
 from turnwire.protocol.messages import Event, Limits
 
 EVENT = {"type": "user_speech", "payload": {"text": "Hello!"}}
 SHOWN = {"eventId": "e0", **EVENT, "timestamp": "2025-12-21T10:30:00.000Z", "seq": 1}
 
 
+def named(index: int, _count: int) -> str:
+    return f"e{index}"
+
+
 def stored(body: Any, *, may_name: bool = True) -> list[Event]:
     """Return the items of a body as the events that the store would hold."""
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    events = read_items(text, lambda index, _: f"e{index}", Limits(), may_name=may_name)
+    events = read_items(text, named, Limits(), may_name=may_name)
     time = "2025-12-21T10:30:00.000Z"
     return [Event(e.event_id, "call", e.type, e.payload, time, seq) for seq, e in enumerate(events, 1)]
 
@@ -114,3 +120,48 @@ def test_a_cursor_never_stands_still() -> None:
     assert int(next_cursor(current, now)) > int(current)
     assert int(next_cursor(str(int(current) + 5), now)) > int(current) + 5
     assert int(next_cursor(None, now + timedelta(seconds=20))) == int(current) + 1
+
+
+def test_more_items_than_allowed_are_refused_before_any_is_read() -> None:
+    asked: list[int] = []
+
+    def new_id(index: int, _count: int) -> str:
+        asked.append(index)
+        return f"e{index}"
+
+    with pytest.raises(TooLarge, match=r"the body has 4 items, over the limit of 3"):
+        read_items(b"[1,2,3,4]", new_id, Limits(), 3, may_name=True)
+    assert asked == []
+    assert len(read_items(b"[1,2,3]", new_id, Limits(), 3, may_name=True)) == 3
+
+
+def test_an_answer_names_the_first_hundred_refused_items() -> None:
+    """Twenty thousand would be an answer of megabytes."""
+    with pytest.raises(TurnwireError) as refused:
+        stored([EVENT, *[{"type": "user_speech"}] * 500])
+    texts = refused.value.details or []
+    assert (len(texts), texts[0][:8], texts[-1][:9]) == (100, "item 1: ", "item 100:")
+
+
+async def test_a_few_large_bodies_are_read_and_held_at_a_time() -> None:
+    reader, held, most = ItemReader(Limits(), 0, lambda request: request.path), 0, 0
+    leave = asyncio.Event()
+
+    async def write(client: str) -> None:
+        nonlocal held, most
+        request = make_mocked_request("POST", f"/streams/{client}")
+        async with reader.events(request, b"[" + b"1," * 600 + b"1]", named, may_name=True):
+            held += 1
+            most = max(most, held)
+            await leave.wait()
+            held -= 1
+
+    writing = [asyncio.create_task(write(f"c{number}")) for number in range(12)]
+    async with asyncio.timeout(5):
+        while held < 8:
+            await asyncio.sleep(0.001)
+    async with reader.events(make_mocked_request("POST", "/streams/c0"), b"[1]", named, may_name=True) as few:
+        assert len(few) == 1  # a small body waits for nobody
+    leave.set()
+    await asyncio.gather(*writing)
+    assert (held, most) == (0, 8)

@@ -56,6 +56,17 @@ async def test_many_items_are_decoded_off_the_loop_and_few_on_it(
     assert (await gateway.get("/sessions/call"))["lastSeq"] == 602
 
 
+async def test_a_body_of_more_items_than_allowed_is_refused_whole(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_stream_items=3)
+    stream = Stream(gateway, "/streams/call")
+    assert (await stream.put([1, 2, 3])).status == 201
+    refused = await stream.post([4, 5, 6, 7])
+    assert (refused.status, refused.items["code"]) == (413, "too_large")
+    assert (await Stream(gateway, "/streams/other").put([1, 2, 3, 4])).status == 413
+    assert (await Stream(gateway, "/streams/other").head()).status == 404
+    assert (await stream.get()).items == [1, 2, 3]
+
+
 async def test_creating_again_is_harmless_unless_it_asks_for_something_else(gateway: Gateway) -> None:
     stream = Stream(gateway, "/v1/stream/a")
     assert (await stream.put(["first"])).status == 201

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from turnwire.gateway.aiohttp_private import HttpProtocol, PlainServer
 from turnwire.gateway.http import server
+from turnwire.gateway.turns import Turns
 
 LINES = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
 
@@ -25,7 +26,8 @@ class Answering:
 
 def connection() -> HttpProtocol:
     plain = PlainServer(web.Server(Answering().request_handler))
-    made = server._Server(plain.handle, head_timeout=60.0, arrivals=Mock(), **plain.options)()
+    own = {"head_timeout": 60.0, "arrivals": Mock(), "parsing": Turns().parsing}
+    made = server._Server(plain.handle, own, **plain.options)()
     return cast("HttpProtocol", made)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from tests.support.gateways import Gateway, StartGateway
 from turnwire.cli import app
+from turnwire.gateway.turns import Turns
 from turnwire.gateway.webhooks.courier import Courier
 from turnwire.gateway.webhooks.messages import Message
 from turnwire.gateway.webhooks.secrets import new_secret
@@ -56,7 +58,7 @@ async def service() -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def courier() -> AsyncIterator[Courier]:
-    made = Courier(timeout=5, allow_private=True)
+    made = Courier(Turns(), timeout=5, allow_private=True)
     yield made
     await made.close()
 
@@ -78,7 +80,7 @@ async def test_a_message_is_verified_with_each_secret_and_with_no_other(service:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_private_address_is_not_connected_to_whatever_name_leads_there(service: Service, host: str) -> None:
-    courier = Courier(timeout=5, allow_private=False)
+    courier = Courier(Turns(), timeout=5, allow_private=False)
     with pytest.raises(NotTaken, match="not a public address"):
         await courier.send(service.url.replace("127.0.0.1", host), MESSAGE, [new_secret()])
     assert service.requests == []
@@ -113,6 +115,68 @@ async def test_the_reason_for_a_missing_answer_is_told_in_plain_words(
         with pytest.raises(NotTaken) as refused:
             await courier.send(f"http://127.0.0.1:{port}/", MESSAGE, [new_secret()])
     assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("begin", "flood", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100_000, None),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 20_000, None),
+        (b"HTTP/1.1 500 Oh\r\nContent-Length: 1000000000\r\n\r\n", b"x" * 100_000, "it answered 500"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 4000, "its answer is too long"),
+        (
+            b"HTTP/1.1 200 OK\r\nX-A: ",
+            b"x" * 100_000,
+            "its answer is not HTTP: got more than 8190 bytes when reading",
+        ),
+    ],
+)
+async def test_an_answer_without_end_is_read_to_its_status_and_then_left(
+    courier: Courier, begin: bytes, flood: bytes, reason: str | None
+) -> None:
+    left = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(begin)
+        with suppress(ConnectionError):
+            while True:
+                writer.write(flood)
+                await writer.drain()
+        writer.close()
+        left.set()
+
+    async with asyncio.timeout(10), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        if reason is None:
+            await courier.send(url, MESSAGE, [new_secret()])
+        else:
+            with pytest.raises(NotTaken) as refused:
+                await courier.send(url, MESSAGE, [new_secret()])
+            assert str(refused.value) == reason
+        await left.wait()
+
+
+async def test_interim_answers_are_passed_over_and_small_answers_keep_their_connection(courier: Courier) -> None:
+    connections, requests = 0, 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections, requests
+        connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(len(MESSAGE.body))
+                requests += 1
+                interim = b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
+                writer.write(interim + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        for _ in range(3):
+            await courier.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", MESSAGE, [new_secret()])
+        await courier.close()
+    assert (connections, requests) == (1, 3)
 
 
 async def test_an_endpoint_says_when_to_come_back_and_that_it_is_gone(service: Service, courier: Courier) -> None:

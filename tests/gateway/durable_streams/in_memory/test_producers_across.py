@@ -18,6 +18,7 @@ from turnwire.gateway.access.enders import Enders
 from turnwire.gateway.access.principals import ANONYMOUS, Principal
 from turnwire.gateway.durable_streams.appending import Appending
 from turnwire.gateway.durable_streams.item_ids import ItemId
+from turnwire.gateway.durable_streams.items import ItemReader
 from turnwire.gateway.durable_streams.producers import Producers
 from turnwire.gateway.durable_streams.refusals import SequenceGap, SequenceRegression, StaleEpoch
 from turnwire.gateway.durable_streams.storing import ItemStore
@@ -51,7 +52,9 @@ class Writer:
     def __init__(self, gateway: MemoryGateway, kind: type[ItemStore] = ItemStore) -> None:
         limits = gateway.config.limits
         storing = self.storing = kind(limits, gateway.requests, cast("Enders", NoEnders()))
-        self._appending = Appending(limits, gateway.requests, storing, Producers(gateway.store.events, patience=60))
+        producers = Producers(gateway.store.events, patience=60)
+        items = ItemReader(limits, 0, lambda _: "")
+        self._appending = Appending(limits, gateway.requests, items, storing, producers)
 
     async def post(self, headers: dict[str, str], body: bytes = b'["one","two"]') -> int:
         """Return the status of the answer. Raises what is refused."""
