@@ -93,6 +93,10 @@ class Store:
     ) -> None:
         self._client = client
         self._driver_loop = driver_loop
+        self._commands: WriteCommands | None = None
+        if driver_loop is not None:
+            run = partial(driver_loop.run_in_executor, None)
+            self._commands = WriteCommands(client.delegate, database, run, most_held=max(2, insert_lanes))
         self._condition = condition or DatabaseCondition()
         self._unprepared: str | None = "the indexes have not been made yet"
         # Overrides the URI: an acknowledged write is durable on a majority, and so is everything read.
@@ -109,7 +113,7 @@ class Store:
             lanes=insert_lanes,
             embedded=embedded,
             max_waiting_bytes=max_waiting_bytes,
-            command=None if driver_loop is None else _write_commands(client, database, driver_loop),
+            command=self._commands,
         )
         self.archive = self.events.archive
         self.retention = RetentionStore(self._db, self._condition)
@@ -260,6 +264,8 @@ class Store:
     async def close(self) -> None:
         await self.events.close()
         await self.sessions.close()
+        if self._commands is not None:
+            self._commands.close()
         # Closing sends a message to the database, which may hang: a separate thread keeps this from blocking the loop.
         closing = threading.Thread(target=self._client.close, name="close-mongo", daemon=True)
         closing.start()
@@ -269,6 +275,3 @@ class Store:
         if self._driver_loop is not None:
             self._driver_loop.release()
 
-
-def _write_commands(client: Any, database: str, loop: DriverLoop) -> WriteCommands:
-    return WriteCommands(client.delegate, database, partial(loop.run_in_executor, None))

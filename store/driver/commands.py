@@ -1,5 +1,5 @@
-"""A write command for the driver without its session and its search for a server. No other file uses private names of
-the driver.
+"""Write commands for the driver without its sessions and its search for a server. No files but this one and
+`held_connection.py` use private names of the driver.
 
 The driver is pinned to a minor release; `tests/store/test_driver_commands.py` fails if one of the names changes.
 """
@@ -8,39 +8,62 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, Final
 
 import pymongo
 from pymongo.server_selectors import writable_server_selector
 from pymongo.server_type import SERVER_TYPE
 
-Document = dict[str, Any]
+from turnwire.store.driver.held_connection import Document, HeldConnection, can_be_held
+
+_LOOK_SECONDS: Final = 0.5
+"""Seconds between two looks at the held connections, as often as the driver looks whether a command is cancelled. A
+connection that has had no command in between is given back."""
+_LOOKS: Final = 20
+"""The looks in a command's time, if these are more."""
 
 
 class WriteCommands:
-    """Runs write commands on one database, each once, in a thread of the driver. Takes half of the thread's time that
-    the public `command` takes.
+    """Runs write commands on one database, each once.
 
     The driver would lend each command a session, which serves only its own retries, and look for a server among all
     that it knows. Here the primary is kept for as long as the driver takes it for one and nothing fails. What the
     driver makes of an error stays the same: it closes connections, and looks for another primary. Of several routers,
     each command gets the one that the driver picks.
+
+    A first command runs in a thread of the driver. Its connection is then held for the next ones, where that is
+    possible, for as long as they keep coming. After an error, the next command runs in a thread again. Belongs to the
+    event loop in which it was made.
     """
 
-    __slots__ = ("_client", "_database", "_run_in_thread", "_server")
+    __slots__ = (
+        "_client", "_closed", "_database", "_held", "_idle", "_look", "_loop", "_most", "_run_in_thread", "_server",
+    )  # fmt: skip
 
     def __init__(
         self,
         client: pymongo.MongoClient[Document],
         database: str,
-        run_in_thread: Callable[..., asyncio.Future[Document]],
+        run_in_thread: Callable[..., asyncio.Future[Any]],
+        *,
+        most_held: int = 1,
     ) -> None:
-        """`run_in_thread(function, *args)` runs a function in a thread of the driver."""
+        """`run_in_thread(function, *args)` runs a function in a thread of the driver. At most `most_held` connections
+        are held, and at most half of those that the driver may have."""
         self._client = client
         self._database = database
         self._run_in_thread = run_in_thread
         self._server: Any = None
         """The primary that took the last command; None to look for one."""
+        self._loop = asyncio.get_running_loop()
+        allowed = client.options.pool_options.max_pool_size
+        self._most = min(most_held, allowed // 2) if allowed else most_held
+        self._held: set[HeldConnection] = set()
+        self._idle: list[HeldConnection] = []
+        """The held connections without a command. The last one had one last."""
+        self._look: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def __call__(self, command: Document) -> asyncio.Future[Document]:
         """Run a command, within the time limit of the client. Return the reply.
@@ -48,12 +71,22 @@ class WriteCommands:
         Raises PyMongoError. Errors of single writes are in the reply. Raises BSONError, DocumentTooLarge,
         OverflowError, TypeError or ValueError for what BSON cannot hold.
         """
-        return self._run_in_thread(self._run, command)
+        while self._idle:
+            held = self._idle[-1]
+            if held.is_usable:
+                done = held.run(command)
+                if held.is_busy:
+                    self._idle.pop()
+                return done
+            self._give_back(self._idle.pop())
+        return self._run_in_thread(self._run, command, len(self._held) < self._most)
 
-    def _run(self, command: Document) -> Document:
+    # In a thread
+
+    def _run(self, command: Document, hold: bool) -> Document:
         with pymongo.timeout(self._client.options.timeout):
             try:
-                return self._run_on(self._primary(), command)
+                return self._run_on(self._primary(), command, hold)
             except BaseException:
                 self._server = None
                 raise
@@ -66,6 +99,71 @@ class WriteCommands:
             self._server = None if server.description.server_type == SERVER_TYPE.Mongos else server
         return server
 
-    def _run_on(self, server: Any, command: Document) -> Document:
-        with self._client._checkout(server, None) as connection:
-            return connection.command(self._database, command, client=self._client)
+    def _run_on(self, server: Any, command: Document, hold: bool) -> Document:
+        with ExitStack() as checkout:
+            connection = checkout.enter_context(self._client._checkout(server, None))
+            reply: Document = connection.command(self._database, command, client=self._client)
+            if hold and can_be_held(server, connection):
+                kept = checkout.pop_all()
+                try:
+                    self._loop.call_soon_threadsafe(self._hold, server, connection, kept)
+                except RuntimeError:  # the loop is closed
+                    kept.close()
+        return reply
+
+    # In the loop
+
+    def _hold(self, server: Any, connection: Any, checkout: ExitStack) -> None:
+        """Hold a connection that has just had a command, if there is still room."""
+        if self._closed or len(self._held) >= self._most:
+            checkout.close()
+            return
+        held = HeldConnection(self, self._client, self._database, server, connection, checkout)
+        self._held.add(held)
+        self._idle.append(held)
+        if self._look is None:
+            self._look_later()
+
+    def free(self, held: HeldConnection) -> None:
+        self._idle.append(held)
+
+    def lost(self, held: HeldConnection, error: BaseException) -> asyncio.Future[None]:
+        self._server = None
+        self._held.discard(held)
+        if held in self._idle:
+            self._idle.remove(held)
+        return self._run_in_thread(held.checkout.__exit__, type(error), error, error.__traceback__)
+
+    def _give_back(self, held: HeldConnection) -> None:
+        """Give back a connection without a command."""
+        self._held.discard(held)
+        held.detach()
+        held.checkout.close()
+
+    def _look_later(self) -> None:
+        seconds = self._client.options.timeout
+        pause = _LOOK_SECONDS if seconds is None else min(_LOOK_SECONDS, seconds / _LOOKS)
+        self._look = self._loop.call_later(pause, self._look_at_all)
+
+    def _look_at_all(self) -> None:
+        self._look = None
+        for held in list(self._held):
+            if held.is_busy:
+                held.look(self._loop.time())
+            elif held.used:
+                held.used = False
+            else:
+                self._idle.remove(held)
+                self._give_back(held)
+        if self._held:
+            self._look_later()
+
+    def close(self) -> None:
+        """Give all connections back, and break off commands under way."""
+        self._closed = True
+        for held in list(self._held):
+            held.break_off()
+            self._give_back(held)
+        self._idle.clear()
+        if self._look is not None:
+            self._look.cancel()
