@@ -274,4 +274,3 @@ class Store:
             await asyncio.sleep(_POLL_SECONDS)
         if self._driver_loop is not None:
             self._driver_loop.release()
-

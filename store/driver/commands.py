@@ -74,7 +74,7 @@ class WriteCommands:
         while self._idle:
             held = self._idle[-1]
             if held.is_usable:
-                done = held.run(command)
+                done: asyncio.Future[Document] = held.run(command)
                 if held.is_busy:
                     self._idle.pop()
                 return done
@@ -118,7 +118,9 @@ class WriteCommands:
         if self._closed or len(self._held) >= self._most:
             checkout.close()
             return
-        held = HeldConnection(self, self._client, self._database, server, connection, checkout)
+        held = HeldConnection(
+            self, self._client, self._database, server=server, connection=connection, checkout=checkout
+        )
         self._held.add(held)
         self._idle.append(held)
         if self._look is None:

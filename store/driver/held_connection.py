@@ -1,0 +1,237 @@
+"""A connection of the driver on which the event loop itself sends commands and receives replies."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Final, Protocol
+
+import pymongo
+from bson.codec_options import DEFAULT_CODEC_OPTIONS
+from pymongo import helpers_shared, message
+from pymongo.errors import NotPrimaryError, OperationFailure, ProtocolError, _OperationCancelled
+from pymongo.server_type import SERVER_TYPE
+
+Document = dict[str, Any]
+
+_HEAD: Final = struct.Struct("<iiii")
+_RECEIVED_AT_ONCE: Final = 16 * 1024
+_SENT_AT_ONCE: Final = 256 * 1024
+"""Bytes that the socket gets in one step of the loop, which takes a tenth of a millisecond."""
+_SERVERS: Final = (SERVER_TYPE.RSPrimary, SERVER_TYPE.Standalone)
+
+
+def can_be_held(server: Any, connection: Any) -> bool:
+    """Return whether a `HeldConnection` does on this connection all that the driver does: without TLS, compression, a
+    choice of routers, new logins in between, and listeners to commands."""
+    credentials, listeners = connection.opts._credentials, connection.listeners
+    return (
+        type(connection.conn.get_conn) is socket.socket
+        and connection.compression_context is None
+        and server.description.server_type in _SERVERS
+        and (credentials is None or credentials.mechanism != "MONGODB-OIDC")
+        and not (listeners is not None and listeners.enabled_for_commands)
+    )
+
+
+class Keeper(Protocol):
+    """Whoever keeps held connections. Called in the loop's thread."""
+
+    def free(self, held: HeldConnection) -> None:
+        """Note that the connection has no command under way."""
+
+    def lost(self, held: HeldConnection, error: BaseException) -> asyncio.Future[None]:
+        """Give the connection back, with an error for the driver to judge. Return when that is done."""
+
+
+class HeldConnection:
+    """A connection that is checked out of the driver's pool, with one command under way at most. Owned by the loop.
+
+    With a thread that waits for the reply, a command that comes alone costs twice the CPU: the loop wakes the thread,
+    the thread wakes the loop, and both wait for Python's lock. What is sent, how replies and errors are judged, and the
+    time that a command may take stay the driver's.
+    """
+
+    __slots__ = (
+        "_connection", "_database", "_deadline", "_descriptor", "_done", "_driver", "_keeper", "_loop", "_received",
+        "_request", "_server", "_socket", "_unsent", "checkout", "used",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        driver: pymongo.MongoClient[Document],
+        database: str,
+        *,
+        server: Any,
+        connection: Any,
+        checkout: ExitStack,
+    ) -> None:
+        self._keeper = keeper
+        self._driver = driver
+        self._database = database
+        self._server = server
+        self._connection = connection
+        self.checkout = checkout
+        """Gives the connection back to its pool."""
+        self.used = True
+        """Whether it has had a command since this was last set to False."""
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[Document] | None = None
+        """The command under way."""
+        self._deadline: float | None = None
+        """When the command under way has taken too long, on the loop's clock."""
+        self._request = 0
+        self._unsent = memoryview(b"")
+        self._received = b""
+        """What has arrived of a reply."""
+        connection.set_conn_timeout(0.0)  # the socket never blocks
+        self._socket: socket.socket = connection.conn.get_conn
+        self._descriptor = self._socket.fileno()
+        self._loop.add_reader(self._descriptor, self._readable)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the driver would still pick this connection for a write."""
+        connection = self._connection
+        stale: bool = connection.pool_gen.stale(connection.generation, connection.service_id)
+        return self._server.description.is_writable and not stale
+
+    @property
+    def is_busy(self) -> bool:
+        return self._done is not None
+
+    def run(self, command: Document) -> asyncio.Future[Document]:
+        """Send a command, and return its reply. There must be none under way.
+
+        Raises at once what the encoder raises. The future raises as the driver's `Connection.command` does.
+        """
+        encoded = self._encode(command)
+        self.used = True
+        self._done = done = self._loop.create_future()
+        self._send(memoryview(encoded))
+        return done
+
+    def _encode(self, command: Document) -> bytes:
+        connection, seconds = self._connection, self._driver.options.timeout
+        connection.add_server_api(command)
+        connection.send_cluster_time(command, None, self._driver)
+        self._deadline = None if seconds is None else self._loop.time() + seconds
+        if seconds is not None:
+            command["maxTimeMS"] = int(seconds * 1000)
+        self._request, encoded, size, _ = message._op_msg(0, command, self._database, None, DEFAULT_CODEC_OPTIONS)
+        most = connection.max_bson_size + message._COMMAND_OVERHEAD
+        if size > most:
+            message._raise_document_too_large(next(iter(command)), size, most)
+        return encoded
+
+    def _send(self, left: memoryview) -> None:
+        try:
+            left = left[self._socket.send(left[:_SENT_AT_ONCE]) :]
+        except BlockingIOError:
+            pass  # the socket has no room
+        except OSError as error:
+            self._break(error)
+            return
+        if left and not self._unsent:
+            self._loop.add_writer(self._descriptor, self._send_rest)
+        elif self._unsent and not left:
+            self._loop.remove_writer(self._descriptor)
+        self._unsent = left
+
+    def _send_rest(self) -> None:
+        self._send(self._unsent)
+
+    def _readable(self) -> None:
+        try:
+            part = self._socket.recv(_RECEIVED_AT_ONCE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._break(error)
+            return
+        try:
+            received = self._received + part if self._received else part
+            if self._is_whole(received, ended=not part):
+                self._received = b""
+                self._take(received)
+            else:
+                self._received = received
+        except Exception as error:
+            self._break(error)
+
+    def _is_whole(self, received: bytes, *, ended: bool) -> bool:
+        """Return whether this is a whole reply. Raises OSError or ProtocolError if it never will be."""
+        if ended:
+            raise OSError("connection closed")
+        if self._done is None:
+            raise ProtocolError("Got a reply to no command")
+        if len(received) < _HEAD.size:
+            return False
+        length, _, request, code = _HEAD.unpack_from(received)
+        if request != self._request or code != message._OpMsg.OP_CODE:
+            raise ProtocolError(f"Got a message {code!r} in reply to {request!r} but expected one to {self._request!r}")
+        if not max(_HEAD.size, len(received)) <= length <= self._connection.max_message_size:
+            raise ProtocolError(f"Message length ({length!r}) is not that of a reply")
+        return bool(len(received) == length)
+
+    def _take(self, reply: bytes) -> None:
+        """Hand over a reply. Raises what the decoder raises."""
+        [document] = message._OpMsg.unpack(memoryview(reply)[_HEAD.size :]).unpack_response()
+        self._driver._process_response(document, None)
+        try:
+            helpers_shared._check_command_response(document, self._connection.max_wire_version)
+        except (OperationFailure, NotPrimaryError) as error:
+            self._end(error)
+            return
+        done, self._done = self._done, None
+        self._keeper.free(self)
+        if done is not None and not done.done():
+            done.set_result(document)
+
+    def look(self, now: float) -> None:
+        """Break off a command that the driver has cancelled, or that has taken too long."""
+        if self._connection.cancel_context.cancelled:
+            self._break(_OperationCancelled("operation cancelled"))
+        elif self._deadline is not None and now > self._deadline:
+            under_way = self._done
+            self._readable()  # the loop may have stood still
+            if self._done is under_way is not None:
+                self._break(TimeoutError("timed out"))
+
+    def _break(self, error: Exception) -> None:
+        """Close the connection after a failure that says nothing about the command's outcome."""
+        self.detach()
+        try:
+            self._connection._raise_connection_failure(error)
+        except Exception as failure:
+            self._end(failure)
+
+    def _end(self, error: BaseException) -> None:
+        """Give the connection back with an error, and fail the command with it once the driver has judged it."""
+        self.detach()
+        done, self._done = self._done, None
+        judged = self._keeper.lost(self, error)
+        if done is not None:
+            judged.add_done_callback(partial(_fail, done, error))
+
+    def break_off(self) -> None:
+        """Close the connection, and cancel the command under way if there is one. Its outcome stays unknown."""
+        if self._done is not None:
+            self._done.cancel()
+            self.detach()
+            self._connection.close_conn(None)
+
+    def detach(self) -> None:
+        """Leave the socket to the driver."""
+        self._loop.remove_reader(self._descriptor)
+        self._loop.remove_writer(self._descriptor)
+        self._connection.set_conn_timeout(self._connection.opts.socket_timeout)
+
+
+def _fail(done: asyncio.Future[Document], error: BaseException, _: object) -> None:
+    if not done.done():
+        done.set_exception(error)
