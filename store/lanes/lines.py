@@ -99,7 +99,8 @@ class Shares(NamedTuple):
     short: int
     """What a short one costs at most."""
     short_batch: int
-    """What a batch of tiny and short ones costs at most, unless it is one of them."""
+    """What a batch of tiny and short ones costs at most, unless it is one of them. A long one that costs more is written
+    in parts."""
     long_batch: int
     """What a batch of long ones, or of a part of one, costs at most."""
 
@@ -108,7 +109,7 @@ class FairLine(Generic[D]):
     """Short submissions do not wait for long ones, nor long ones for all the short ones.
 
     What costs no more than a batch of long ones is one batch. If more waits, short and long submissions come by turns,
-    each in batches of their own, and long ones are written in parts. Every other batch of short ones begins with the
+    each in batches of their own, and very long ones are written in parts. Every other batch of short ones begins with the
     tiny ones. So a tiny one waits for a few batches, however much waits.
     """
 
@@ -153,7 +154,7 @@ class FairLine(Generic[D]):
         self._after_long = bool(self._long) and not (has_short and self._after_long)
         if self._after_long:
             batch = self._take(self._shares.long_batch, self._long)
-            if batch and batch[0].cost > self._shares.long_batch:
+            if batch and batch[0].cost > self._shares.short_batch:
                 batch[0].take_part(self._shares.long_batch)
             return batch
         self._tiny_first = not self._tiny_first

@@ -104,7 +104,7 @@ def test_what_clients_may_use_has_bounds_that_zero_turns_off() -> None:
     zeros: dict[str, Any] = dict.fromkeys(bounds, "0")
     off = Config(**zeros)
     assert min(off.outbox_bytes, off.waiting_bytes) > 2**60
-    assert len(bounds) == 26
+    assert len(bounds) == 27
 
 
 @pytest.mark.parametrize(
