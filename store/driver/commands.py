@@ -78,7 +78,7 @@ class WriteCommands:
                 if held.is_busy:
                     self._idle.pop()
                 return done
-            self._give_back(self._idle.pop())
+            self._hand_back(held)
         return self._run_in_thread(self._run, command, len(self._held) < self._most)
 
     # In a thread
@@ -131,20 +131,25 @@ class WriteCommands:
 
     def lost(self, held: HeldConnection, error: BaseException) -> asyncio.Future[None]:
         self._server = None
+        self._forget(held)
+        return self._run_in_thread(held.checkout.__exit__, type(error), error, error.__traceback__)
+
+    def give_back(self, held: HeldConnection) -> None:
+        self._forget(held)
+        held.checkout.close()
+
+    def _forget(self, held: HeldConnection) -> None:
         self._held.discard(held)
         if held in self._idle:
             self._idle.remove(held)
-        return self._run_in_thread(held.checkout.__exit__, type(error), error, error.__traceback__)
 
-    def _give_back(self, held: HeldConnection) -> None:
-        """Give back a connection without a command."""
-        self._held.discard(held)
+    def _hand_back(self, held: HeldConnection) -> None:
         held.detach()
-        held.checkout.close()
+        self.give_back(held)
 
     def _look_later(self) -> None:
         seconds = self._client.options.timeout
-        pause = _LOOK_SECONDS if seconds is None else min(_LOOK_SECONDS, seconds / _LOOKS)
+        pause = min(_LOOK_SECONDS, seconds / _LOOKS) if seconds else _LOOK_SECONDS
         self._look = self._loop.call_later(pause, self._look_at_all)
 
     def _look_at_all(self) -> None:
@@ -155,8 +160,7 @@ class WriteCommands:
             elif held.used:
                 held.used = False
             else:
-                self._idle.remove(held)
-                self._give_back(held)
+                self._hand_back(held)
         if self._held:
             self._look_later()
 
@@ -165,7 +169,6 @@ class WriteCommands:
         self._closed = True
         for held in list(self._held):
             held.break_off()
-            self._give_back(held)
-        self._idle.clear()
+            self._hand_back(held)
         if self._look is not None:
             self._look.cancel()

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import pymongo
 from bson.codec_options import DEFAULT_CODEC_OPTIONS
 from pymongo import helpers_shared, message
-from pymongo.errors import NotPrimaryError, OperationFailure, ProtocolError, _OperationCancelled
+from pymongo.errors import NotPrimaryError, OperationFailure, ProtocolError, PyMongoError, _OperationCancelled
 from pymongo.server_type import SERVER_TYPE
 
 Document = dict[str, Any]
@@ -21,6 +21,7 @@ _HEAD: Final = struct.Struct("<iiii")
 _RECEIVED_AT_ONCE: Final = 16 * 1024
 _SENT_AT_ONCE: Final = 256 * 1024
 """Bytes that the socket gets in one step of the loop, which takes a tenth of a millisecond."""
+_NOTHING: Final = memoryview(b"")
 _SERVERS: Final = (SERVER_TYPE.RSPrimary, SERVER_TYPE.Standalone)
 
 
@@ -42,6 +43,9 @@ class Keeper(Protocol):
 
     def free(self, held: HeldConnection) -> None:
         """Note that the connection has no command under way."""
+
+    def give_back(self, held: HeldConnection) -> None:
+        """Give the connection back, whose socket is the driver's again or closed. It has no command under way."""
 
     def lost(self, held: HeldConnection, error: BaseException) -> asyncio.Future[None]:
         """Give the connection back, with an error for the driver to judge. Return when that is done."""
@@ -85,8 +89,8 @@ class HeldConnection:
         self._deadline: float | None = None
         """When the command under way has taken too long, on the loop's clock."""
         self._request = 0
-        self._unsent = memoryview(b"")
-        self._received = b""
+        self._unsent = _NOTHING
+        self._received = bytearray()
         """What has arrived of a reply."""
         connection.set_conn_timeout(0.0)  # the socket never blocks
         self._socket: socket.socket = connection.conn.get_conn
@@ -116,12 +120,13 @@ class HeldConnection:
         return done
 
     def _encode(self, command: Document) -> bytes:
-        connection, seconds = self._connection, self._driver.options.timeout
+        connection, limit = self._connection, self._driver.options.timeout
         connection.add_server_api(command)
         connection.send_cluster_time(command, None, self._driver)
-        self._deadline = None if seconds is None else self._loop.time() + seconds
-        if seconds is not None:
-            command["maxTimeMS"] = int(seconds * 1000)
+        seconds = limit or connection.opts.socket_timeout  # 0 means no limit
+        self._deadline = self._loop.time() + seconds if seconds else None
+        if limit:
+            command["maxTimeMS"] = int(limit * 1000)
         self._request, encoded, size, _ = message._op_msg(0, command, self._database, None, DEFAULT_CODEC_OPTIONS)
         most = connection.max_bson_size + message._COMMAND_OVERHEAD
         if size > most:
@@ -140,7 +145,7 @@ class HeldConnection:
             self._loop.add_writer(self._descriptor, self._send_rest)
         elif self._unsent and not left:
             self._loop.remove_writer(self._descriptor)
-        self._unsent = left
+        self._unsent = left or _NOTHING  # what is sent is freed
 
     def _send_rest(self) -> None:
         self._send(self._unsent)
@@ -153,21 +158,22 @@ class HeldConnection:
         except OSError as error:
             self._break(error)
             return
+        received = self._received
+        received += part
         try:
-            received = self._received + part if self._received else part
             if self._is_whole(received, ended=not part):
-                self._received = b""
+                self._received = bytearray()
                 self._take(received)
-            else:
-                self._received = received
-        except Exception as error:
+        except (OSError, PyMongoError) as error:
             self._break(error)
+        except Exception as error:  # not as it is: it would seem to say that the command cannot be sent
+            self._break(ProtocolError(f"Got a reply that cannot be read: {error!r}"))
 
-    def _is_whole(self, received: bytes, *, ended: bool) -> bool:
+    def _is_whole(self, received: bytearray, *, ended: bool) -> bool:
         """Return whether this is a whole reply. Raises OSError or ProtocolError if it never will be."""
         if ended:
             raise OSError("connection closed")
-        if self._done is None:
+        if self._done is None or self._unsent:
             raise ProtocolError("Got a reply to no command")
         if len(received) < _HEAD.size:
             return False
@@ -178,7 +184,7 @@ class HeldConnection:
             raise ProtocolError(f"Message length ({length!r}) is not that of a reply")
         return bool(len(received) == length)
 
-    def _take(self, reply: bytes) -> None:
+    def _take(self, reply: bytearray) -> None:
         """Hand over a reply. Raises what the decoder raises."""
         [document] = message._OpMsg.unpack(memoryview(reply)[_HEAD.size :]).unpack_response()
         self._driver._process_response(document, None)
@@ -203,8 +209,16 @@ class HeldConnection:
                 self._break(TimeoutError("timed out"))
 
     def _break(self, error: Exception) -> None:
-        """Close the connection after a failure that says nothing about the command's outcome."""
+        """Close the connection after a failure that says nothing about the outcome of a command.
+
+        Without a command, the next one finds out what it means: of idle connections that break, the driver concludes
+        nothing either.
+        """
         self.detach()
+        if self._done is None:
+            self._connection.close_conn(None)
+            self._keeper.give_back(self)
+            return
         try:
             self._connection._raise_connection_failure(error)
         except Exception as failure:

@@ -32,6 +32,7 @@ class DriverLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most_threads: int = MOST_THREADS) -> None:
         self._loop = loop
+        self._most = most_threads
         self._room = most_threads
         """How many threads may still be started."""
         self._idle: list[_Jobs] = []
@@ -56,23 +57,29 @@ class DriverLoop(asyncio.AbstractEventLoop):
         """Run `func` in one of the threads, whatever the executor. Call this in the loop's thread.
 
         An operation that is cancelled before it has a thread does not run. One that is cancelled later runs, but its
-        result is dropped.
+        result is dropped. Raises RuntimeError if there is no thread and the system lets none be started.
         """
         done: asyncio.Future[T] = self._loop.create_future()
         job = (done, partial(func, *args))
         if self._idle:
             self._idle.pop().put(job)
-        elif self._room > 0:
-            self._room -= 1
-            self._start(job)
-        else:
+        elif not (self._room > 0 and self._start(job)):
             self._waiting.append(job)
         return done
 
-    def _start(self, job: _Job) -> None:
+    def _start(self, job: _Job) -> bool:
+        """Start a thread for the operation. Return False if the system allows no more than there are."""
         jobs: _Jobs = SimpleQueue()
         jobs.put(job)
-        threading.Thread(target=_work, args=(jobs, self._loop, self._finished), name="driver", daemon=True).start()
+        thread = threading.Thread(target=_work, args=(jobs, self._loop, self._finished), name="driver", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if self._room == self._most:
+                raise
+            return False
+        self._room -= 1
+        return True
 
     def _finished(self, jobs: _Jobs, done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
         """Give the thread its next operation, and report the result of the last one."""

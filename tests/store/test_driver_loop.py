@@ -86,3 +86,26 @@ def test_a_thread_that_finds_its_loop_closed_ends() -> None:
     [thread] = set(threading.enumerate()) - before
     gate.set()
     thread.join()
+
+
+async def test_what_finds_no_thread_that_could_be_started_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, gate = _loop(most_threads=2), threading.Event()
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", _refuse)
+        with pytest.raises(RuntimeError):
+            loop.run_in_executor(None, threading.current_thread)
+    first = loop.run_in_executor(None, _held(gate))
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", _refuse)
+        second = loop.run_in_executor(None, threading.current_thread)
+    gate.set()
+    assert await second is await first
+    gate = threading.Event()
+    both = [loop.run_in_executor(None, _held(gate)) for _ in range(2)]
+    gate.set()
+    assert len(set(await asyncio.gather(*both))) == 2, "the one that failed took no room"
+    loop.release()
+
+
+def _refuse(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
