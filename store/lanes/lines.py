@@ -99,8 +99,8 @@ class Shares(NamedTuple):
     short: int
     """What a short one costs at most."""
     short_batch: int
-    """What a batch of tiny and short ones costs at most, unless it is one of them. A long one that costs more is written
-    in parts."""
+    """What a batch of tiny and short ones costs at most, unless it is one of them. A long one that costs more is
+    written in parts."""
     long_batch: int
     """What a batch of long ones, or of a part of one, costs at most."""
 
@@ -109,8 +109,8 @@ class FairLine(Generic[D]):
     """Short submissions do not wait for long ones, nor long ones for all the short ones.
 
     What costs no more than a batch of long ones is one batch. If more waits, short and long submissions come by turns,
-    each in batches of their own, and very long ones are written in parts. Every other batch of short ones begins with the
-    tiny ones. So a tiny one waits for a few batches, however much waits.
+    each in batches of their own, and very long ones are written in parts. Every other batch of short ones begins with
+    the tiny ones. So a tiny one waits for a few batches, however much waits.
     """
 
     __slots__ = ("_after_long", "_cost", "_long", "_shares", "_short", "_tiny", "_tiny_first", "weight")
