@@ -1,6 +1,4 @@
-"""Write commands that go to the driver directly: what reaches the database, and which server gets it after trouble. A
-failure may mean that a release of the driver has changed a private name that `store/driver/commands.py` uses.
-"""
+"""Write commands that go to the driver directly: what reaches the database, and which server gets it after trouble."""
 
 from __future__ import annotations
 
