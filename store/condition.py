@@ -83,6 +83,10 @@ class DatabaseCondition:
             self.well(operation)
         return result
 
+    def lost_connection(self) -> None:
+        """Count the end of a connection that no operation has noticed: the database may have been away."""
+        self.troubles += 1
+
     def trouble(self, operation: str, error: BaseException) -> StorageUnavailable:
         """Count a failure, and return the error for the caller to raise."""
         self.troubles += 1

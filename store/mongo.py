@@ -93,11 +93,17 @@ class Store:
     ) -> None:
         self._client = client
         self._driver_loop = driver_loop
+        self._condition = condition or DatabaseCondition()
         self._commands: WriteCommands | None = None
         if driver_loop is not None:
             run = partial(driver_loop.run_in_executor, None)
-            self._commands = WriteCommands(client.delegate, database, run, most_held=max(2, insert_lanes))
-        self._condition = condition or DatabaseCondition()
+            self._commands = WriteCommands(
+                client.delegate,
+                database,
+                run,
+                most_held=max(2, insert_lanes),
+                on_loss=self._condition.lost_connection,
+            )
         self._unprepared: str | None = "the indexes have not been made yet"
         # Overrides the URI: an acknowledged write is durable on a majority, and so is everything read.
         self._db = client.get_database(

@@ -38,7 +38,8 @@ class WriteCommands:
     """
 
     __slots__ = (
-        "_client", "_closed", "_database", "_held", "_idle", "_look", "_loop", "_most", "_run_in_thread", "_server",
+        "_client", "_closed", "_database", "_held", "_idle", "_look", "_loop", "_most", "_on_loss", "_run_in_thread",
+        "_server",
     )  # fmt: skip
 
     def __init__(
@@ -48,12 +49,15 @@ class WriteCommands:
         run_in_thread: Callable[..., asyncio.Future[Any]],
         *,
         most_held: int = 1,
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         """`run_in_thread(function, *args)` runs a function in a thread of the driver. At most `most_held` connections
-        are held, and at most half of those that the driver may have."""
+        are held, and at most half of those that the driver may have. `on_loss` is called when a held connection ends
+        without a command, and so without an error."""
         self._client = client
         self._database = database
         self._run_in_thread = run_in_thread
+        self._on_loss = on_loss
         self._server: Any = None
         """The primary that took the last command; None to look for one."""
         self._loop = asyncio.get_running_loop()
@@ -78,7 +82,7 @@ class WriteCommands:
                 if held.is_busy:
                     self._idle.pop()
                 return done
-            self._hand_back(held)
+            self._give_back(held)
         return self._run_in_thread(self._run, command, len(self._held) < self._most)
 
     # In a thread
@@ -134,18 +138,20 @@ class WriteCommands:
         self._forget(held)
         return self._run_in_thread(held.checkout.__exit__, type(error), error, error.__traceback__)
 
-    def give_back(self, held: HeldConnection) -> None:
-        self._forget(held)
-        held.checkout.close()
+    def ended(self, held: HeldConnection) -> None:
+        self._give_back(held)
+        self._on_loss()
 
     def _forget(self, held: HeldConnection) -> None:
         self._held.discard(held)
         if held in self._idle:
             self._idle.remove(held)
 
-    def _hand_back(self, held: HeldConnection) -> None:
+    def _give_back(self, held: HeldConnection) -> None:
+        """Give back a connection without a command."""
+        self._forget(held)
         held.detach()
-        self.give_back(held)
+        held.checkout.close()
 
     def _look_later(self) -> None:
         seconds = self._client.options.timeout
@@ -160,7 +166,7 @@ class WriteCommands:
             elif held.used:
                 held.used = False
             else:
-                self._hand_back(held)
+                self._give_back(held)
         if self._held:
             self._look_later()
 
@@ -169,6 +175,6 @@ class WriteCommands:
         self._closed = True
         for held in list(self._held):
             held.break_off()
-            self._hand_back(held)
+            self._give_back(held)
         if self._look is not None:
             self._look.cancel()

@@ -44,8 +44,8 @@ class Keeper(Protocol):
     def free(self, held: HeldConnection) -> None:
         """Note that the connection has no command under way."""
 
-    def give_back(self, held: HeldConnection) -> None:
-        """Give the connection back, whose socket is the driver's again or closed. It has no command under way."""
+    def ended(self, held: HeldConnection) -> None:
+        """Give back the connection, which is closed. It had no command under way."""
 
     def lost(self, held: HeldConnection, error: BaseException) -> asyncio.Future[None]:
         """Give the connection back, with an error for the driver to judge. Return when that is done."""
@@ -211,13 +211,12 @@ class HeldConnection:
     def _break(self, error: Exception) -> None:
         """Close the connection after a failure that says nothing about the outcome of a command.
 
-        Without a command, the next one finds out what it means: of idle connections that break, the driver concludes
-        nothing either.
+        Of a connection that ends without a command, the driver concludes nothing: the next command finds out.
         """
         self.detach()
         if self._done is None:
             self._connection.close_conn(None)
-            self._keeper.give_back(self)
+            self._keeper.ended(self)
             return
         try:
             self._connection._raise_connection_failure(error)

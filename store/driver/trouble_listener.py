@@ -24,7 +24,7 @@ class TroubleListener(ServerListener):
 
     def description_changed(self, event: Any) -> None:
         if event.new_description.server_type_name == "Unknown":
-            self._condition.troubles += 1
+            self._condition.lost_connection()
 
     def closed(self, event: Any) -> None:
         pass

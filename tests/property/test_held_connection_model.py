@@ -23,8 +23,10 @@ _STEPS = (
     *["command"] * 8, *["job"] * 3, *["pass"] * 3, *["reply"] * 12, *["piece"] * 3, *["cancel"] * 2, *["look"] * 2,
     "look late", "error", "not primary", "nonsense", "close", "reset", "interrupt",
 )  # fmt: skip
-steps = st.lists(st.tuples(st.sampled_from(_STEPS), st.integers(0, 7)), min_size=20, max_size=60)
-"""What happens, and to which of the commands or connections, or how much of it."""
+steps = st.binary(min_size=20, max_size=60).map(
+    lambda taken: [(_STEPS[byte % len(_STEPS)], byte // len(_STEPS)) for byte in taken]
+)
+"""What happens, and to which of the commands or connections, or how much of it (0 to 6)."""
 
 
 class Play:

@@ -82,7 +82,11 @@ class PlayedDatabase:
         self.client._topology.handle_error = self._judge  # type: ignore[method-assign,assignment]
         self.jobs: list[tuple[asyncio.Future[Any], Callable[[], Any]]] = []
         """What waits for a thread."""
-        self.commands = WriteCommands(self.client, "played", self._run_in_thread, most_held=2)
+        self.losses: list[None] = []
+        """One for each connection that has ended without a command."""
+        self.commands = WriteCommands(
+            self.client, "played", self._run_in_thread, most_held=2, on_loss=lambda: self.losses.append(None)
+        )
 
     def _connect(self, handler: object = None) -> Connection:
         ours, its = socket.socketpair()

@@ -1,12 +1,16 @@
-"""Replies as no database should send them, or as a network may: none is taken for an answer that it is not."""
+"""What goes over a connection that the event loop holds, with replies as no database should send them, or as a network
+may: none is taken for an answer that it is not."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import pytest
+from bson.timestamp import Timestamp
 from pymongo.errors import AutoReconnect, NetworkTimeout, ProtocolError
+from pymongo.server_api import ServerApi
 
 from tests.support.played_database import PlayedDatabase, PlayedEnd, insert, message_of
 from turnwire.store.driver.held_connection import HeldConnection
@@ -125,7 +129,7 @@ async def test_a_command_that_was_sent_is_not_kept_in_memory(database: PlayedDat
     assert held._unsent.obj == b""
 
 
-async def test_a_connection_that_ends_without_a_command_says_nothing_about_the_database(
+async def test_a_connection_that_ends_without_a_command_counts_as_a_trouble_and_the_server_stays_known(
     database: PlayedDatabase,
 ) -> None:
     end = await database.hold()
@@ -133,7 +137,7 @@ async def test_a_connection_that_ends_without_a_command_says_nothing_about_the_d
     await database.settle()
     assert not database.commands._held
     assert database.pool.active_sockets == 0
-    assert not database.judged
+    assert (len(database.losses), database.judged) == (1, [])
     done = database.commands(insert(1))
     await database.settle()
     await done
@@ -146,7 +150,7 @@ async def test_a_connection_that_ends_in_a_command_is_judged_by_the_driver(datab
     await database.settle()
     with pytest.raises(AutoReconnect):
         await done
-    assert [done.exception()] == database.judged
+    assert (database.losses, database.judged) == ([], [done.exception()])
 
 
 async def test_without_a_time_limit_a_command_may_take_for_ever() -> None:
@@ -175,4 +179,33 @@ async def test_the_sockets_time_limit_counts_if_there_is_no_other() -> None:
     await database.settle()
     with pytest.raises(NetworkTimeout):
         await done
+    database.close()
+
+
+async def test_the_latest_cluster_time_and_the_version_of_the_api_go_with_each_command() -> None:
+    database = PlayedDatabase(server_api=ServerApi("1"))
+    end = await database.hold()
+    latest = {"clusterTime": Timestamp(8, 1), "signature": {"hash": b"", "keyId": 0}}
+    for name, sent in ((1, None), (2, latest)):
+        done = database.commands(insert(name))
+        end.receive()
+        assert end.requests[0][1]["apiVersion"] == "1"
+        assert end.requests[0][1].get("$clusterTime") == sent
+        end.reply({**OK, "$clusterTime": latest})
+        await done
+    database.close()
+
+
+@pytest.mark.parametrize("limit", [None, 5.0])
+async def test_a_socket_that_is_given_back_waits_as_long_as_the_driver_has_it_wait(limit: float | None) -> None:
+    database = PlayedDatabase(**({} if limit is None else {"socketTimeoutMS": limit * 1000}))
+    await database.hold()
+    [held] = database.commands._held
+    assert held._socket.gettimeout() == 0.0
+    held.used = False
+    database.commands._look_at_all()
+    with database.pool.checkout() as connection:
+        assert connection.conn.get_conn is held._socket
+        assert held._socket.gettimeout() == limit
+        assert os.get_blocking(held._socket.fileno()) == (limit is None)
     database.close()
