@@ -7,15 +7,17 @@ The driver is pinned to a minor release; `tests/store/test_driver_names.py` fail
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Final
 
 import pymongo
+from bson.errors import InvalidBSON
 from pymongo.server_selectors import writable_server_selector
 from pymongo.server_type import SERVER_TYPE
 
-from turnwire.store.driver.held_connection import Document, HeldConnection, can_be_held
+from turnwire.store.driver.held_connection import Document, HeldConnection, can_be_held, unreadable
 
 _LOOK_SECONDS: Final = 0.5
 """Seconds between two looks at the held connections, as often as the driver looks whether a command is cancelled. A
@@ -106,7 +108,10 @@ class WriteCommands:
     def _run_on(self, server: Any, command: Document, hold: bool) -> Document:
         with ExitStack() as checkout:
             connection = checkout.enter_context(self._client._checkout(server, None))
-            reply: Document = connection.command(self._database, command, client=self._client)
+            try:
+                reply: Document = connection.command(self._database, command, client=self._client)
+            except (InvalidBSON, LookupError, struct.error) as error:
+                raise unreadable(error) from error
             if hold and can_be_held(server, connection):
                 kept = checkout.pop_all()
                 try:

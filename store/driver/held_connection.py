@@ -38,6 +38,11 @@ def can_be_held(server: Any, connection: Any) -> bool:
     )
 
 
+def unreadable(cause: Exception) -> ProtocolError:
+    """Return what to raise for a reply that cannot be decoded. The cause would blame the documents that were sent."""
+    return ProtocolError(f"Got a reply that cannot be read: {cause!r}")
+
+
 class Keeper(Protocol):
     """Whoever keeps held connections. Called in the loop's thread."""
 
@@ -166,8 +171,8 @@ class HeldConnection:
                 self._take(received)
         except (OSError, PyMongoError) as error:
             self._break(error)
-        except Exception as error:  # not as it is: it would seem to say that the command cannot be sent
-            self._break(ProtocolError(f"Got a reply that cannot be read: {error!r}"))
+        except Exception as error:
+            self._break(unreadable(error))
 
     def _is_whole(self, received: bytearray, *, ended: bool) -> bool:
         """Return whether this is a whole reply. Raises OSError or ProtocolError if it never will be."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
+from bson.errors import InvalidBSON
 from bson.timestamp import Timestamp
 from pymongo.errors import AutoReconnect, NetworkTimeout, ProtocolError
 from pymongo.server_api import ServerApi
@@ -90,6 +92,18 @@ async def test_a_garbled_reply_leaves_the_outcome_unknown(database: PlayedDataba
     end = await database.hold()
     done = database.commands(insert(1))
     end.send(garble(message_of(OK, to=asked_of(end))))
+    await database.settle()
+    with pytest.raises(ProtocolError):
+        await done
+    assert database.pool.active_sockets == 0
+
+
+@pytest.mark.parametrize("fault", [InvalidBSON(), KeyError("errmsg"), struct.error()])
+async def test_in_a_thread_too_a_reply_that_cannot_be_read_leaves_the_outcome_unknown(
+    database: PlayedDatabase, fault: Exception
+) -> None:
+    database.fault_in_thread = fault
+    done = database.commands(insert(1))
     await database.settle()
     with pytest.raises(ProtocolError):
         await done

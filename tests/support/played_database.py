@@ -66,7 +66,7 @@ class PlayedEnd:
 
 
 class PlayedDatabase:
-    """A primary, as a client of the driver sees it. Commands in threads succeed at once, without a message."""
+    """A primary, as a client of the driver sees it. Commands in threads end at once, without a message."""
 
     def __init__(self, **options: Any) -> None:
         self.client: pymongo.MongoClient[Document] = pymongo.MongoClient("mongodb://played", connect=False, **options)
@@ -82,6 +82,8 @@ class PlayedDatabase:
         self.client._topology.handle_error = self._judge  # type: ignore[method-assign,assignment]
         self.jobs: list[tuple[asyncio.Future[Any], Callable[[], Any]]] = []
         """What waits for a thread."""
+        self.fault_in_thread: Exception | None = None
+        """What the driver raises instead of a reply to a command in a thread."""
         self.losses: list[None] = []
         """One for each connection that has ended without a command."""
         self.commands = WriteCommands(
@@ -93,9 +95,14 @@ class PlayedDatabase:
         self.ends.append(PlayedEnd(its))
         connection = Connection(NetworkingInterface(ours), self.pool, _ADDRESS, len(self.ends), is_sdam=False)
         connection.ready = True
-        connection.command = lambda *_, **__: {"ok": 1.0, "in_thread": True}  # type: ignore[method-assign]
+        connection.command = self._command  # type: ignore[method-assign]
         self.pool.active_contexts.add(connection.cancel_context)
         return connection
+
+    def _command(self, *_: object, **__: object) -> Document:
+        if self.fault_in_thread is not None:
+            raise self.fault_in_thread
+        return {"ok": 1.0, "in_thread": True}
 
     def _judge(self, _address: object, context: Any) -> None:
         self.judged.append(context.error)
