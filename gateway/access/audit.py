@@ -6,7 +6,6 @@ It never holds tokens, payloads or metadata.
 from __future__ import annotations
 
 import logging
-import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
@@ -17,6 +16,7 @@ import msgspec
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import Refusal
 from turnwire.gateway.clock import utc_now
+from turnwire.gateway.standard_error import log_handler
 from turnwire.protocol.errors import ErrorCode
 from turnwire.protocol.rights import parse_key
 from turnwire.protocol.times import format_time
@@ -48,7 +48,7 @@ Happening = Literal[
 
 def configure_audit() -> None:
     """Send the audit to standard error, always as JSON, whatever the format of other logs. May be called again."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = log_handler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     _log.handlers[:] = [handler]
     _log.setLevel(logging.INFO)

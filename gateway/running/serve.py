@@ -289,6 +289,7 @@ def _end_process() -> None:
     Acked events are durable.
     """
     _log.error("could not stop gracefully within %s s; ending at once", _STOP_SECONDS)
+    logging.shutdown()
     os._exit(0)
 
 

@@ -15,6 +15,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from turnwire.gateway.config import LogFormat, LogLevel
+from turnwire.gateway.standard_error import log_handler
 from turnwire.gateway.telemetry.hiding import hide_credentials, hide_password
 
 _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
@@ -43,7 +44,7 @@ def configure_logging(level: LogLevel, log_format: LogFormat, *adding: Processor
             *(_as_json() if as_json else [_on_console(colors=terminal)]),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = log_handler()
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
