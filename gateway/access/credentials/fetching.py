@@ -29,5 +29,5 @@ async def fetch(url: str) -> bytes:
             return bytes(content)
     except TimeoutError:
         raise OSError("no answer within 5 s") from None
-    except aiohttp.ClientError as error:
+    except (aiohttp.ClientError, ValueError) as error:
         raise OSError(f"{type(error).__name__}: {error}") from None
