@@ -1,8 +1,6 @@
 """Everything private or undocumented that the gateway uses of aiohttp. No other file of the gateway uses private names
-of aiohttp, or derives from its classes.
-
-`tests/gateway/http/test_aiohttp_private.py` has a test for each. When a release of aiohttp changes one, its test fails
-and says what to do.
+of aiohttp, or derives from its classes. `tests/gateway/http/test_aiohttp_private.py` has a test for each, which says
+what to do when aiohttp changes it.
 """
 
 from __future__ import annotations
@@ -13,10 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from socket import AF_INET, AddressFamily
+from typing import Any
 
 from aiohttp import ClientError, TCPConnector, WSMsgType, hdrs, web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import _ErrInfo
@@ -29,15 +28,6 @@ _ANY_TEXT = "(?P<session_id>[^/]*)"
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 _ANSWER_BYTES, _BODY_BYTES, _ANSWER_SLICE, _ANSWER_HEADS = 16 * 1024, 4096, 1024, 8
 """How much of an answer and its body a brief client parses, how much at once, and how many heads, interim ones too."""
-
-
-class Received(Protocol):
-    """A message that has arrived on a WebSocket."""
-
-    @property
-    def type(self) -> WSMsgType: ...
-    @property
-    def data(self) -> Any: ...
 
 
 def was_routed(request: web.Request) -> bool:
@@ -239,7 +229,7 @@ class WebSocket(web.WebSocketResponse[bool]):
     def _close_transport(self) -> None:
         pass
 
-    def received(self) -> Received | None:
+    def received(self) -> Any:
         """Return the next data message if it has arrived already, else None: `receive` waits for the next message of
         any kind. Takes a third of the time of `receive`."""
         reader = self._reader
@@ -250,8 +240,7 @@ class WebSocket(web.WebSocketResponse[bool]):
         try:
             reader.read().send(None)
         except StopIteration as read:
-            message: Received = read.value
-            return message
+            return read.value
         raise RuntimeError("a reader that holds a message waited for one")
 
     async def read_out(self) -> None:
@@ -296,3 +285,16 @@ class BriefConnector(TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._factory = partial(_BriefAnswers, loop=self._loop)  # type: ignore[assignment]  # a subclass's
+
+
+class Resolver(AbstractResolver):
+    """Finds the addresses of names by a function of ours."""
+
+    def __init__(self, look_up: Callable[[str, int, AddressFamily], Awaitable[list[ResolveResult]]]) -> None:
+        self._look_up = look_up
+
+    async def resolve(self, host: str, port: int = 0, family: AddressFamily = AF_INET) -> list[ResolveResult]:
+        return await self._look_up(host, port, family)
+
+    async def close(self) -> None:
+        """Do nothing."""

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from turnwire.gateway.aiohttp_private import Received, WebSocket, ignore_input
+from turnwire.gateway.aiohttp_private import WebSocket, ignore_input
 from turnwire.gateway.connections.closing import begin_closing, close_reason, closed, hang_up
-from turnwire.gateway.connections.frames import is_utf8, send_ping, server_frame
+from turnwire.gateway.connections.frames import Received, is_utf8, send_ping, server_frame
 from turnwire.gateway.connections.handshake import check_handshake, check_subprotocol
 from turnwire.gateway.connections.open_connections import Kind
 from turnwire.gateway.connections.outbox import FrameOutbox

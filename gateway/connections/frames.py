@@ -1,12 +1,23 @@
-"""Encodes WebSocket frames, so that one frame can be sent to many sockets."""
+"""WebSocket frames: encoded once to be sent to many sockets, and as they arrive."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
-from typing import Final
+from typing import Any, Final, Protocol
+
+from aiohttp import WSMsgType
 
 _PING: Final = b"\x89\x00"
+
+
+class Received(Protocol):
+    """A message that has arrived on a WebSocket."""
+
+    @property
+    def type(self) -> WSMsgType: ...
+    @property
+    def data(self) -> Any: ...
 
 
 def server_frame(payload: bytes, *, text: bool) -> bytes:

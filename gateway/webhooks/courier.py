@@ -11,6 +11,7 @@ from yarl import URL
 
 from turnwire.gateway.aiohttp_private import BriefConnector, TooMuch
 from turnwire.gateway.clock import utc_now
+from turnwire.gateway.names import Names
 from turnwire.gateway.turns import Turns
 from turnwire.gateway.webhooks.addresses import guarded_sockets
 from turnwire.gateway.webhooks.messages import Message
@@ -65,7 +66,9 @@ class Courier:
         """Return the client. It ignores cookies, and the environment's proxies and credentials."""
         if self._http is None:
             connector = BriefConnector(
-                limit=_MOST_CONNECTIONS, socket_factory=guarded_sockets(allow_private=self._allow_private)
+                limit=_MOST_CONNECTIONS,
+                resolver=Names().resolver,
+                socket_factory=guarded_sockets(allow_private=self._allow_private),
             )
             self._http = aiohttp.ClientSession(
                 auto_decompress=False,

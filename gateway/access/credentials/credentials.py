@@ -45,6 +45,8 @@ class Credentials:
         self._revocations = revocations
         self._clock = clock
         self._verified: OrderedDict[bytes, Principal] = OrderedDict()
+        self._verified_by = 0
+        """The generation of the key set that these were verified with."""
         self.generation = 0
         """Raised when keys or revocations change: `current` may then differ for open connections."""
 
@@ -64,7 +66,7 @@ class Credentials:
 
     def is_cheap(self, credential: str) -> bool:
         """Return whether checking it costs next to nothing: an API key, or a token that was verified before."""
-        return credential.startswith(_KEY_PREFIX) or _digest(credential) in self._verified
+        return credential.startswith(_KEY_PREFIX) or self._verified_before(_digest(credential)) is not None
 
     async def renew(self, principal: Principal, token: str) -> Principal:
         """Return the principal of a newer token, for an open connection of `principal`.
@@ -103,21 +105,32 @@ class Credentials:
 
     async def refresh_key_set(self, *, force: bool = False) -> None:
         """Renew the key set of tokens if it is due."""
-        if self._source is not None and await self._source.refresh(force=force):
-            self._verified.clear()
+        if self._source is not None:
+            await self._source.refresh(force=force)
 
     async def _token(self, token: str) -> Principal:
         if self._tokens is None:
             raise unauthenticated("no_tokens", "this gateway accepts API keys only")
         digest = _digest(token)
-        known = self._verified.get(digest)
+        known = self._verified_before(digest)
         if known is not None and known.expires_at is not None and known.expires_at > self._clock():
             return known
         principal = await self._tokens.authenticate(token)
+        self._forget_former_keys()  # it may have waited for a new set
         self._verified[digest] = principal
         if len(self._verified) > _MAX_REMEMBERED:
             self._verified.popitem(last=False)
         return principal
+
+    def _verified_before(self, digest: bytes) -> Principal | None:
+        """Return the principal of a token that was verified with the present keys; None for any other."""
+        self._forget_former_keys()
+        return self._verified.get(digest)
+
+    def _forget_former_keys(self) -> None:
+        if self._source is not None and self._source.generation != self._verified_by:
+            self._verified_by = self._source.generation
+            self._verified.clear()
 
     def _check(self, principal: Principal) -> None:
         self._revocations.check(principal)

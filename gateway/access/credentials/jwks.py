@@ -21,6 +21,8 @@ _FRESH_SECONDS: Final = 600.0
 _KEPT_SECONDS: Final = 86_400.0
 _LEAST_PAUSE: Final = 60.0
 """Least number of seconds between two fetches of a key set."""
+_PAUSE_WITHOUT_KEYS: Final = 5.0
+"""The same while there are no keys, and no token can be judged: the provider may start later than the gateway."""
 _MIN_RSA_BITS: Final = 2048
 _ALGORITHMS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
 
@@ -81,14 +83,18 @@ def _algorithm_of(entry: dict[str, Any]) -> str | None:
 class KeySource(Protocol):
     """The source of the keys that tokens are verified with."""
 
+    @property
+    def generation(self) -> int:
+        """Raised when the keys change. Tokens verified before that must be verified again."""
+
     async def find(self, kid: str | None) -> PyJWK | None:
         """Return the key with this `kid`, or without a `kid` the only key; None if there is no such key.
 
         Raises JwksError if no keys are available.
         """
 
-    async def refresh(self, *, force: bool = False) -> bool:
-        """Renew the keys if that is due. Return whether they have changed. Call this every few seconds."""
+    async def refresh(self, *, force: bool = False) -> None:
+        """Renew the keys if that is due. Call this every few seconds."""
 
 
 def _pick(keys: KeySet, kid: str | None) -> PyJWK | None:
@@ -102,6 +108,7 @@ class KeySetFile:
         """Raises JwksError if the file cannot be used."""
         self._file = WatchedFile(path, MAX_BYTES)
         self._keys = self._read()
+        self.generation = 0
 
     def _read(self) -> KeySet:
         try:
@@ -114,15 +121,15 @@ class KeySetFile:
     async def find(self, kid: str | None) -> PyJWK | None:
         return _pick(self._keys, kid)
 
-    async def refresh(self, *, force: bool = False) -> bool:
+    async def refresh(self, *, force: bool = False) -> None:
         if not force and not self._file.changed():
-            return False
+            return
         try:
             self._keys = self._read()
         except JwksError as error:
             _log.error("keeping the previous keys of tokens: %s", error)
-            return False
-        return True
+        else:
+            self.generation += 1
 
 
 class KeySetUrl:
@@ -137,6 +144,7 @@ class KeySetUrl:
         self._fetch = fetch
         self._clock = clock
         self._keys: KeySet = {}
+        self.generation = 0
         self._fetched_at: float | None = None
         self._asked_at: float | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -151,21 +159,27 @@ class KeySetUrl:
         return key
 
     def _pick(self, kid: str | None) -> PyJWK | None:
-        if self._fetched_at is not None and self._clock() - self._fetched_at > _KEPT_SECONDS:
-            self._keys = {}
+        self._drop_outdated()
         return _pick(self._keys, kid)
 
-    async def refresh(self, *, force: bool = False) -> bool:
-        before = self._keys
+    def _drop_outdated(self) -> None:
+        if self._keys and self._fetched_at is not None and self._clock() - self._fetched_at > _KEPT_SECONDS:
+            self._replace({})
+
+    def _replace(self, keys: KeySet) -> None:
+        self._keys = keys
+        self.generation += 1
+
+    async def refresh(self, *, force: bool = False) -> None:
         if force or self._fetched_at is None or self._clock() - self._fetched_at >= _FRESH_SECONDS:
             await self._ask()
-        return self._keys is not before
+        self._drop_outdated()
 
     async def _ask(self) -> None:
-        """Fetch the set, unless it was fetched within the last minute. Concurrent calls wait for the same fetch."""
+        """Fetch the set, unless that was tried within the last minute. Concurrent calls wait for the same fetch."""
         if self._asking is None:
-            now = self._clock()
-            if self._asked_at is not None and now - self._asked_at < _LEAST_PAUSE:
+            now, pause = self._clock(), _LEAST_PAUSE if self._keys else _PAUSE_WITHOUT_KEYS
+            if self._asked_at is not None and now - self._asked_at < pause:
                 return
             self._asked_at = now
             self._asking = asyncio.create_task(self._fetch_set())
@@ -173,7 +187,7 @@ class KeySetUrl:
 
     async def _fetch_set(self) -> None:
         try:
-            self._keys = read_key_set(await self._fetch(self._url))
+            self._replace(read_key_set(await self._fetch(self._url)))
             self._fetched_at = self._clock()
         except (OSError, JwksError) as error:
             _log.error("the keys of tokens could not be fetched from %s: %s", self._url, error)

@@ -138,6 +138,46 @@ async def test_a_changed_key_set_clears_the_cache_of_its_tokens(tmp_path: Path) 
         await credentials_of(access).authenticate(text)
 
 
+async def test_a_token_whose_key_has_left_the_set_is_refused_whoever_caused_the_fetch(tmp_path: Path) -> None:
+    answers, clock = [key_set(public_jwk("ES256")), key_set(public_jwk("RS256"))], Clock()
+
+    async def fetch(_url: str) -> bytes:
+        return answers.pop(0)
+
+    access = build_access(Config(jwks="https://idp.example/keys"), MemoryLog(), clock, fetch=fetch)
+    await access.refresh()
+    former = token("ES256")
+    await credentials_of(access).authenticate(former)
+    assert credentials_of(access).is_cheap(former)
+    clock.now += 60
+    await credentials_of(access).authenticate(token("RS256"))
+    assert not credentials_of(access).is_cheap(former)
+    with pytest.raises(Refusal, match="this gateway does not know"):
+        await credentials_of(access).authenticate(former)
+
+
+async def test_when_a_key_set_has_been_kept_for_a_day_tokens_verified_with_it_end_too(tmp_path: Path) -> None:
+    answers, clock = [key_set(public_jwk("ES256"))], Clock()
+
+    async def fetch(_url: str) -> bytes:
+        if not answers:
+            raise OSError("no route")
+        return answers.pop()
+
+    access = build_access(Config(jwks="https://idp.example/keys"), MemoryLog(), clock, fetch=fetch)
+    await access.refresh()
+    text = token("ES256")
+    await credentials_of(access).authenticate(text)
+    clock.now += 86_400
+    await access.refresh_key_set()
+    await credentials_of(access).authenticate(text)
+    clock.now += 1
+    await access.refresh_key_set()
+    with pytest.raises(Refusal, match="could not be fetched") as told:
+        await credentials_of(access).authenticate(text)
+    assert told.value.status == 503
+
+
 async def test_a_key_set_that_cannot_be_fetched_is_answered_503(tmp_path: Path) -> None:
     async def nothing(url: str) -> bytes:
         raise OSError("no route")

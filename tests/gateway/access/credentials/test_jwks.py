@@ -85,13 +85,16 @@ async def test_a_key_set_file_is_read_again_on_change_and_the_old_set_kept_when_
     path = tmp_path / "jwks.json"
     path.write_bytes(key_set(public_jwk("ES256")))
     source = KeySetFile(path)
-    assert not await source.refresh()
+    await source.refresh()
+    assert source.generation == 0
     path.write_bytes(key_set(public_jwk("RS256"), public_jwk("EdDSA")))
-    assert await source.refresh()
+    await source.refresh()
+    assert source.generation == 1
     assert await source.find("ES256") is None
     assert await source.find("RS256") is not None
     path.write_bytes(b"nonsense")
-    assert not await source.refresh()
+    await source.refresh()
+    assert source.generation == 1
     assert await source.find("RS256") is not None
 
 
@@ -109,10 +112,11 @@ async def test_a_key_set_is_fetched_once_and_again_after_ten_minutes() -> None:
     source = KeySetUrl(URL, idp.fetch, clock)
     assert await source.find("ES256") is not None
     clock.now += 599
-    assert not await source.refresh()
-    assert idp.asked == 1
+    await source.refresh()
+    assert (idp.asked, source.generation) == (1, 1)
     clock.now += 1
-    assert await source.refresh()
+    await source.refresh()
+    assert source.generation == 2
     assert await source.find("ES256") is not None
     assert idp.asked == 2
 
@@ -171,7 +175,8 @@ async def test_nonsense_at_the_url_does_not_replace_the_key_set() -> None:
     await source.find("ES256")
     idp.answer = b"<html>"
     clock.now += 600
-    assert not await source.refresh()
+    await source.refresh()
+    assert source.generation == 1
     assert await source.find("ES256") is not None
 
 
@@ -180,6 +185,22 @@ async def test_without_any_key_set_no_token_can_be_judged() -> None:
     idp.answer = OSError("no route")
     with pytest.raises(JwksError):
         await KeySetUrl(URL, idp.fetch, Clock()).find("ES256")
+
+
+async def test_while_there_is_no_key_set_it_is_asked_for_every_five_seconds() -> None:
+    idp, clock = Idp(public_jwk("ES256")), Clock()
+    good, idp.answer = idp.answer, OSError("no route")
+    source = KeySetUrl(URL, idp.fetch, clock)
+    await source.refresh()
+    clock.now += 4
+    await source.refresh()
+    assert idp.asked == 1
+    idp.answer = good
+    clock.now += 1
+    assert await source.find("ES256") is not None
+    clock.now += 5
+    assert await source.find("new") is None
+    assert idp.asked == 2
 
 
 # The real client
@@ -213,6 +234,11 @@ async def idp_url() -> Any:
 
 async def test_a_key_set_is_fetched_from_a_url(idp_url: str) -> None:
     assert json.loads(await fetch(f"{idp_url}/keys"))["keys"][0]["kid"] == "ES256"
+
+
+async def test_a_url_whose_host_no_name_server_can_know_is_an_error_like_any_other() -> None:
+    with pytest.raises(OSError, match="UnicodeError"):
+        await fetch("https://idp..example/keys")
 
 
 @pytest.mark.parametrize(("path", "said"), [("/away", "302"), ("/missing", "404"), ("/big", "more than 65536 bytes")])
