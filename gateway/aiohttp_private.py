@@ -130,9 +130,8 @@ class HttpProtocol(web.RequestHandler):
     @property
     def expects_head(self) -> bool:
         """Whether the next byte belongs to the head of a request: no request is being answered."""
-        if self._payload_parser is not None:  # a WebSocket
-            return False
-        return self._request_count == 0 or (self._waiter is not None and not self._waiter.done())
+        is_idle = self._request_count == 0 or (self._waiter is not None and not self._waiter.done())
+        return is_idle and self._payload_parser is None  # else, it is a WebSocket
 
     @property
     def is_broken(self) -> bool:
@@ -229,13 +228,16 @@ class WebSocket(web.WebSocketResponse[bool]):
     def _close_transport(self) -> None:
         pass
 
+    @property
+    def waiting(self) -> int:
+        """How many messages have arrived that have not been received."""
+        return 0 if self._reader is None else len(self._reader._buffer)
+
     def received(self) -> Any:
         """Return the next data message if it has arrived already, else None: `receive` waits for the next message of
         any kind. Takes a third of the time of `receive`."""
-        reader = self._reader
-        if reader is None or not reader._buffer or self._closing or self._closed:
-            return None
-        if reader._buffer[0][0].type not in _DATA:
+        reader, is_over = self._reader, self._closing or self._closed
+        if reader is None or not reader._buffer or reader._buffer[0][0].type not in _DATA or is_over:
             return None
         try:
             reader.read().send(None)

@@ -16,6 +16,12 @@ SLICE_SECONDS: Final = 0.002
 time."""
 _GLANCE_SECONDS: Final = 0.0005
 """The same for looks at all sessions or connections, which never stop."""
+FRAMES_SECONDS: Final = 2 * SLICE_SECONDS
+"""Seconds that the frames of all connections take in a pass of the loop. Connections that come later in it wait for a
+turn."""
+_UNCOUNTED: Final = 0.001
+"""Seconds of frames that may be of earlier passes. Counting all of them by the pass would keep a loop with few frames
+from sleeping."""
 DECODING_SECONDS: Final = 35e-9
 """Seconds to decode and check a byte of JSON full of small values."""
 A_FEW: Final = 50
@@ -67,6 +73,10 @@ class Turns:
         self._waiting: FairQueue[tuple[asyncio.Future[None], float]] = FairQueue()
         self._began_at: float | None = None
         """When the first request of this pass of the loop began; None before it."""
+        self._handled = 0.0
+        """Seconds that frames took in this pass, and `_UNCOUNTED` more at most."""
+        self._counts = False
+        """Whether the loop is about to call `_count_anew`."""
 
     def begin(self, client_of: Callable[[T], Hashable], request: T) -> Awaitable[None] | None:
         """Return what a new request must wait for before it begins; None if it may begin at once. `client_of` returns
@@ -97,6 +107,27 @@ class Turns:
 
     def _begin_anew(self) -> None:
         self._began_at = None
+
+    def handled(self, seconds: float) -> None:
+        """Record that a frame of a connection took this long."""
+        self._handled += seconds
+        if self._handled > _UNCOUNTED and not self._counts:
+            self._counts = True
+            asyncio.get_running_loop().call_soon(self._count_anew)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a connection that has frames now must wait for a turn, because others have had their share of this
+        pass of the loop."""
+        return self._handled > FRAMES_SECONDS
+
+    @property
+    def any_wait(self) -> bool:
+        """Whether any work waits for its turn."""
+        return len(self._waiting) > 0
+
+    def _count_anew(self) -> None:
+        self._handled, self._counts = 0.0, False
 
     async def next(self, spent: float = SLICE_SECONDS / 4, client: Hashable = None) -> None:
         """Wait for the next turn. `spent`: seconds that the last one took, as an estimate of the next.

@@ -165,9 +165,10 @@ class Connection:
                     pause()
                     message = await self._ws.receive()
                     self._close_received = message.type is WSMsgType.CLOSE
+                    if self._turn.begin():
+                        await self._wait_for_turn()
                     if self.closing is not None:
                         return
-                    self._turn.begin()
                 self._pulse.pinged_at = None
                 if message.type is self._wanted:
                     wait = self._take_data(message.data, take)
@@ -214,7 +215,7 @@ class Connection:
             self.cut_off(CloseCode.TRY_LATER, "too many pings and messages that cannot be read; reconnect later")
             return
         self.paused = True
-        await self._turn.next()
+        await self._turn.next(self._ws.waiting)
         self.paused = False
 
     @property

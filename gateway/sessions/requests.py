@@ -96,6 +96,10 @@ class Requests:
         in_doubt = live.state.log.as_of != self._context.store.events.troubles
         return in_doubt or live.state.is_behind(stored)
 
+    def must_ask(self, session_id: str) -> bool:
+        """Return whether `open` has to ask the database."""
+        return self._context.shared_database or session_id not in self._sessions.live
+
     async def open(self, session_id: str) -> LiveSession:
         """Return the session as it is now, in memory, as `LiveSessions.open` does.
 

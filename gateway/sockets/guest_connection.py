@@ -37,6 +37,7 @@ class GuestConnection(Connection):
     def __init__(self, request: web.Request, serving: Serving, guest: Guest) -> None:
         super().__init__(request, serving)
         self.guest = guest
+        self._turn.client = guest.counted_as, self.kind
         self.bad_in_a_row = 0
         """Messages that could not be decoded since the last one that could."""
         control, commands = guest.rates.control_frames(), guest.rates.commands()

@@ -106,15 +106,17 @@ class SubscriberConnection(GuestConnection):
                 self.answer_ping(command)
             case Subscribe():
                 self._check(command)
-                async with storage_deadline(self._config.rest_timeout):
-                    await (self._watch_feed(command) if command.feed else self._watch_session(command))
+                await (self._watch_feed(command) if command.feed else self._watch_session(command))
             case SendCommand():
                 principal = self.guest.principal
                 principal.require(Scope.COMMAND, command.session_id)
                 if self._asked_commands is None:
                     parts = self.parts
                     self._asked_commands = AskedCommands(self._config, parts.requests, parts.watching, send=self.send)
-                await self._asked_commands.ask(command, principal.known_as)
+                try:
+                    await self._asked_commands.ask(command, principal.known_as)
+                finally:
+                    self._turn.waited()
             case Unsubscribe():
                 subscription = self._subscriptions.pop(command.ref, None)
                 if subscription is None:
@@ -147,8 +149,18 @@ class SubscriberConnection(GuestConnection):
         assert command.session_id is not None
         check_id(command.session_id, "sessionId", self.limits)
         self.guest.principal.require(Scope.READ, command.session_id)
-        live = await self.parts.requests.open(command.session_id)
+        opening = self.parts.requests.open(command.session_id)
+        must_ask = self.parts.requests.must_ask(command.session_id)
+        live = await (self._in_time(opening) if must_ask else opening)
         self._join(command, live.state)
+
+    async def _in_time(self, answer: Awaitable[T]) -> T:
+        """Return an answer of the storage. Raises what `answer` raises, and StorageUnavailable if it takes too long."""
+        try:
+            async with storage_deadline(self._config.rest_timeout):
+                return await answer
+        finally:
+            self._turn.waited()
 
     def _join(self, command: Subscribe, state: SessionState) -> None:
         head = state.record.last_seq
@@ -173,7 +185,7 @@ class SubscriberConnection(GuestConnection):
         )
         self._subscriptions[command.ref] = subscription
         try:
-            await subscription.start(self._list_sessions, principal.patterns)
+            await self._in_time(subscription.start(self._list_sessions, principal.patterns))
         except BaseException:
             self._subscriptions.pop(command.ref, None)
             subscription.close()

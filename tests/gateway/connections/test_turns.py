@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from tests.support.passes import Passes
-from turnwire.gateway.connections.turn import Turn
 from turnwire.gateway.turns import SLICE_SECONDS, Share, Slices, Turns
 from turnwire.store.sharing.places import Places
 
@@ -186,46 +185,3 @@ async def test_all_work_of_a_kind_gets_its_share_together_one_after_the_other(pa
     passes.now += 1.0
     await share.pause(0.002)
     assert pauses == [0.004, 0.008, 0.012, 0.008]
-
-
-@pytest.mark.parametrize("wasted", [False, True])
-async def test_a_turn_of_wasted_frames_has_a_pause_after_it_and_another_has_none(
-    pauses: list[float], *, wasted: bool
-) -> None:
-    passes = Passes()
-    turn = Turn(Turns(passes.clock), 4, 1.0)
-    for number in range(8):
-        turn.begin()
-        if wasted:
-            turn.waste()
-        passes.done(0.001)
-        assert turn.is_over() == (number % 4 == 3)
-        if number % 4 == 3:
-            await turn.next()
-    assert pauses == ([0.016, 0.028] if wasted else [0, 0])
-
-
-async def test_a_turn_is_over_by_its_time_or_by_its_frames_and_a_limit_of_0_is_none() -> None:
-    passes = Passes()
-
-    def frames_of(most_frames: int, most_seconds: float) -> int:
-        turn = Turn(Turns(passes.clock), most_frames, most_seconds)
-        for number in range(1, 1000):
-            turn.begin()
-            passes.done(0.001)
-            if turn.is_over():
-                return number
-        return 0
-
-    assert [frames_of(32, 0.0), frames_of(32, 0.0025), frames_of(0, 0.0025), frames_of(0, 0.0)] == [32, 3, 3, 0]
-
-
-async def test_a_turn_begins_anew_when_others_had_theirs_meanwhile() -> None:
-    passes = Passes()
-    turn = Turn(Turns(passes.clock), 3, 0.01)
-    for _ in range(10):
-        turn.begin()
-        passes.done(1.0)  # waiting for room, for instance
-        turn.restart()
-        passes.done(0.001)
-        assert not turn.is_over()
