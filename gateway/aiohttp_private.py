@@ -27,7 +27,8 @@ _QUICK_PATH = re.compile(r"/(\w+)/\{session_id\}(/\w+)?")
 _ANY_TEXT = "(?P<session_id>[^/]*)"
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 _ANSWER_BYTES, _BODY_BYTES, _ANSWER_SLICE, _ANSWER_HEADS = 16 * 1024, 4096, 1024, 8
-"""How much of an answer and its body a brief client parses, how much at once, and how many heads, interim ones too."""
+"""The most that a brief client parses of an answer: bytes, bytes of its body, bytes at once, and heads, interim ones
+included."""
 
 
 def was_routed(request: web.Request) -> bool:
@@ -36,13 +37,13 @@ def was_routed(request: web.Request) -> bool:
 
 
 def is_followed_blindly(request: web.BaseRequest) -> bool:
-    """Return whether bytes have arrived behind a request for an upgrade that is not carried out. aiohttp would parse
-    all of them again after each such request among them."""
+    """Return whether bytes have arrived after a request for an upgrade that was refused. aiohttp would parse all of
+    them again for each further such request among them."""
     return bool(request.protocol._message_tail)
 
 
 def answer_as_http11(request: web.BaseRequest) -> None:
-    """Answer a request of whatever version as one of HTTP/1.1. aiohttp would answer in the version of the request."""
+    """Answer the request in HTTP/1.1, whatever its version. aiohttp would answer in the version of the request."""
     request._cache["version"] = HttpVersion11
 
 
@@ -135,7 +136,7 @@ class HttpProtocol(web.RequestHandler):
 
     @property
     def is_broken(self) -> bool:
-        """Whether the request that has arrived last, and waits for its answer, could not be parsed."""
+        """Whether the newest request, which waits for its answer, could not be parsed."""
         return bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo)
 
     @property
@@ -144,7 +145,7 @@ class HttpProtocol(web.RequestHandler):
 
     @property
     def is_held(self) -> bool:
-        """Whether what has been parsed, of a body or of a WebSocket, is the maximum that may wait to be read."""
+        """Whether as much of a body or of a WebSocket has been parsed as may wait to be read."""
         return self._reading_paused
 
     def hold_reading(self) -> None:
@@ -195,7 +196,7 @@ class Answer(web.Response):
         return self._headers
 
     def make_ready(self, head: bytes) -> None:
-        """Be sent as this head and the body, after which the connection stays open."""
+        """Have this head and the body sent. The connection stays open afterwards."""
         assert isinstance(self._body, bytes)
         self._ready = head + self._body
         self._keep_alive = True
@@ -255,7 +256,7 @@ class WebSocket(web.WebSocketResponse[bool]):
 
 
 class TooMuch(ClientError):
-    """An answer is longer than what is read of it."""
+    """An answer is longer than a brief client reads."""
 
 
 class _BriefAnswers(ResponseHandler):
@@ -281,7 +282,7 @@ class _BriefAnswers(ResponseHandler):
 
 
 class BriefConnector(TCPConnector):
-    """Makes the connections of a client that wants little more of answers than their status. A socket hands over up to
+    """Makes the connections of a client that needs little of an answer besides its status. A socket hands over up to
     256 KiB, which may be thousands of heads or chunks, and aiohttp would parse all of them at once."""
 
     def __init__(self, **options: Any) -> None:

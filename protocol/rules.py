@@ -32,8 +32,8 @@ def check_id(value: str, name: str, limits: Limits) -> None:
 
 
 def check_new_session_id(value: str, limits: Limits) -> None:
-    """Raise InvalidMessage for `.` and `..`, which no new session may be called: programs on the way remove them from a
-    path, so no request could reach the session."""
+    """Raise InvalidMessage for `.` and `..`, which no new session may be called: proxies and URL parsers remove them
+    from a path, so no request could reach the session."""
     check_id(value, "sessionId", limits)
     if value in (".", ".."):
         raise InvalidMessage(f"sessionId must not be {value}, which has a meaning of its own in a path")

@@ -18,7 +18,7 @@ from turnwire.protocol.messages import Limits
 from turnwire.protocol.values import in_words
 
 UNDECODABLE: Final = (ValueError, msgspec.MsgspecError, TypeError, RecursionError)
-"""What decoders raise. Before msgspec 0.21, its own errors are no ValueErrors, and a map as a key is a TypeError."""
+"""What decoders raise. Before msgspec 0.21, its own errors are not ValueErrors, and a map as a key is a TypeError."""
 _MARGIN = 16
 """Levels kept beyond the depth limit, so that the value around a cut is itself too deep."""
 _TOKENS_PER_CONTAINER = 2

@@ -11,7 +11,7 @@ from typer.main import get_group
 
 
 class _Commands(TyperGroup):
-    """All commands. Those that use a gateway are imported once another one than those of this file is asked for, so
+    """All commands. Those that use a gateway are imported when a command that is not in this file is asked for, so
     `serve` does not wait for them."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

@@ -119,7 +119,8 @@ _BY_CLOSE: dict[int, tuple[ErrorCode | None, str]] = {
     CloseCode.SUPERSEDED: (ErrorCode.SUPERSEDED, "a newer publisher has taken over the session"),
     CloseCode.SESSION_ENDED: (ErrorCode.SESSION_ENDED, "the session has ended"),
 }
-"""The close codes after which a client stops, the expiry of a token only if it has no way to another one.
+"""The close codes after which a client stops. After the expiry of its token, it stops only if it cannot get another
+one.
 
 After any other code, it reconnects.
 """

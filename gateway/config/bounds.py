@@ -14,7 +14,7 @@ _KIB: Final = 1024
 _MIB: Final = 1024 * 1024
 _GIB: Final = 1024 * _MIB
 _LEAST: Final = {"max_outbox_bytes": _KIB, "max_waiting_bytes": _MIB}
-"""What these bounds must be at least, unless they are 0."""
+"""The least value of each of these bounds, apart from 0."""
 
 
 class BoundSettings(Settings):

@@ -29,7 +29,7 @@ _DATABASES_OF_MONGODB: Final = ("admin", "config", "local")
 
 
 def database_in(uri: str) -> str | None:
-    """Return the name of the database in a URI of MongoDB; None without one, and for those of MongoDB itself."""
+    """Return the name of the database in a MongoDB URI; None if it names none, or one of MongoDB's own."""
     path = uri.partition("://")[2].partition("?")[0].partition("/")[2]
     name = unquote(path)
     return None if not name or name in _DATABASES_OF_MONGODB else name

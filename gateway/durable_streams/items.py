@@ -35,8 +35,8 @@ NewId = Callable[[int, int], str]
 
 
 class ItemReader:
-    """Reads the bodies of requests. Of large ones, a few at once are read and stored, by a client's turn, because the
-    events of a body take ten times its memory."""
+    """Reads the bodies of requests. Only a few large ones are read and stored at the same time, and clients take turns,
+    because the events of a body take ten times its memory."""
 
     def __init__(self, limits: Limits, most: int, client_of: Callable[[web.Request], str]) -> None:
         """`most`: the most items in a body; 0 means no limit. `client_of` returns whose request it is."""
@@ -66,7 +66,7 @@ class ItemReader:
 def read_items(body: bytes, new_id: NewId, limits: Limits, most: int = 0, *, may_name: bool) -> list[EventIn]:
     """Return the events of a body: a JSON value, or an array of several, at most `most`. An empty array holds none.
 
-    An event without an `eventId` gets a new one. Unless `may_name` is set, every event does. Raises InvalidJson,
+    An event without an `eventId` gets a new one. Only if `may_name` is set may an event have one. Raises InvalidJson,
     InvalidMessage, MalformedEvent, TooLarge.
     """
     raws = _raw_items(body, limits)

@@ -37,7 +37,7 @@ _IDS = 50
 takes 0.25 ms for each, and serves nobody else meanwhile.
 """
 _REST = 9
-"""How many times as long as such a question took the database is then left to others."""
+"""The pause after such a question, as a multiple of the time that it took: others use the database meanwhile."""
 _CHECK_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 """Pause between two looks for what is missing."""

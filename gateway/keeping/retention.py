@@ -39,9 +39,9 @@ class Retention:
     """Looks for due sessions from time to time. One of all gateways does this, by a lease in the store.
 
     The cost of a look depends on what it finds, not on what is stored. It reads, by the index of starts, the sessions
-    whose start has passed one of the times of the rules since the last look, and the sessions that are noted. Noted are
-    sessions that are not due yet at that moment, and sessions that end or are amended later. Only the first look with a
-    new set of rules walks through all sessions.
+    whose start has passed one of the times of the rules since the last look, and the sessions that are noted. Sessions
+    that are not due yet at that moment are noted, and so are sessions that end or are amended later. Only the first
+    look with a new set of rules walks through all sessions.
 
     Sessions are erased by computed keys, like those that a user erases. With an archive, they are archived instead, and
     stay in lists. Owned by the task that calls `run`.

@@ -13,7 +13,8 @@ from turnwire.protocol.rules import has_ended
 
 
 class Announcer:
-    """Puts news of sessions into the post. Called for every event; without a watcher elsewhere, a dict look-up."""
+    """Puts news of sessions into the post. Called for every event. If nobody watches elsewhere, this is a dictionary
+    lookup."""
 
     def __init__(self, post: Post, readers: Readers) -> None:
         self._post = post

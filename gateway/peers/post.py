@@ -1,5 +1,4 @@
-"""The news waiting to be sent to other gateways: only the newest of each session, so that their number stays
-bounded."""
+"""The news waiting to be sent to other gateways: only the newest of each session, so that it stays bounded."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ MAX_FEED = 200
 
 
 class _Draft(Struct):
-    """The news that wait for one topic."""
+    """The news that waits for one topic."""
 
     beats: bool = False
     asks: bool = False
@@ -45,7 +44,7 @@ class Post:
         """`name` is the name of this gateway."""
         self.name = name
         self.open = False
-        """Whether letters are sent. If not, news are dropped."""
+        """Whether letters are sent. If not, news is dropped."""
         self.waiting = asyncio.Event()
         self.watched: dict[str, None] = {}
         """The sessions that this gateway watches."""

@@ -21,8 +21,8 @@ from turnwire.version import __version__
 
 SERVICE = "turnwire"
 _PATIENCE = 0.2
-"""Seconds that an answer waits for the storage if it does not depend on it. Orchestrators kill a process that is silent
-for a second."""
+"""How many seconds an answer waits for the storage if its status does not depend on the storage. Orchestrators kill a
+process that is silent for a second."""
 
 Status = Literal["ok", "degraded", "down"]
 
@@ -45,7 +45,7 @@ class HealthRoutes:
     async def read_liveness(self, _request: web.Request) -> web.Response:
         """Answer 200 whatever the state of the database, because restarting this process would not repair it.
 
-        So an answer need not wait for a busy database, and shows for how long the event loop was.
+        So the answer does not wait for a busy database. The time that it takes shows how long the event loop was busy.
         """
         state = await self._probe.recent_state(_PATIENCE)
         return self._answer("ok" if state.up else "degraded", state, serves=True)

@@ -15,8 +15,8 @@ _PAUSE: Final = 0.05
 
 
 def hold_collector() -> None:
-    """Run no garbage collector until `calm_collector`. What a start imports stays, so scans of it are a tenth of the
-    start."""
+    """Stop the garbage collector until `calm_collector` is called. What a start imports stays; scanning it would take a
+    tenth of the start."""
     gc.disable()
 
 
@@ -24,10 +24,10 @@ def calm_collector() -> None:
     """Run the garbage collector rarely on old objects, and often on few new ones.
 
     The loop stands still during a scan: 0.3 µs for each object, and several times that if they are spread in memory.
-    Objects made at the start stay, and need not be scanned. The two in a hundred that do not are kept, because to find
-    them, the first clients would wait for 60 ms. The path of an event makes no cycles, and what its session keeps stays
-    for long. So an object is scanned once or twice while it is new, with at most 15,000 others. All objects are scanned
-    after some hours or more.
+    Objects made at the start stay, and need not be scanned. Two in a hundred do not stay, and are kept all the same:
+    the first clients would wait for 60 ms while these were looked for. The path of an event makes no cycles, and what
+    its session keeps stays for long. So an object is scanned once or twice while it is new, with at most 15,000 others.
+    All objects are scanned after some hours or more.
     """
     gc.freeze()
     gc.set_threshold(*_COLLECTOR)
@@ -39,7 +39,7 @@ async def scan_often(collect: Callable[[int], object] = gc.collect) -> Never:
 
     The collector counts how many more objects there are, and not how many were replaced. Each event replaces ten that
     wait for the next one. With thousands of calls, 25,000 of them were new whenever the count reached its threshold.
-    When thousands of sessions enter the memory at the same time, a scan of a third of a second's survivors took 5 ms.
+    When thousands of sessions enter memory at the same time, a scan of a third of a second's survivors took 5 ms.
     """
     while True:
         for generation in (0, 1):

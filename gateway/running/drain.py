@@ -51,8 +51,8 @@ async def drain(
 
     Most of what other gateways would otherwise read from the logs is stored before that, while clients still work. All
     of it takes at most `seconds`. Frames that arrive after goaway are ignored: they stay unacked, and their senders
-    resume elsewhere. Lazy fields that are not written in time are found in the log again. Nobody who does not answer,
-    neither a client nor the database, is waited for until `seconds` are over.
+    resume elsewhere. Lazy fields that are not written in time are found in the log again. A client or a database that
+    does not answer does not use up this time.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -87,8 +87,8 @@ async def drain(
 
 
 def _close_settled(publishers: Iterable[OpenConnection]) -> list[OpenConnection]:
-    """Close publishers to whom nothing is owed: each goes on elsewhere without waiting for the others. Return the
-    rest."""
+    """Close the publishers whose events are all answered, so that each continues elsewhere without waiting for the
+    others. Return the rest."""
     owed = []
     for publisher in publishers:
         if publisher.is_owed:

@@ -39,7 +39,8 @@ _STOP_SECONDS: Final = 9.5
 _DATABASE_STOP_SECONDS, _DATABASE_PATIENCE_SECONDS = 0.3, 2.0
 """Reserved, and longest, time for stopping the embedded database, which loses nothing when it is killed."""
 _SWITCH_SECONDS: Final = 0.001
-"""Seconds for which a busy thread may keep the interpreter; by default 5 ms. A commit needs it for five steps."""
+"""Seconds for which a busy thread may keep the interpreter; by default 5 ms. A commit by a thread of the driver needs
+it for five steps."""
 _PING_SECONDS: Final = 0.2
 """How long a report to systemd waits for the database to answer a ping."""
 _STUCK_SECONDS: Final = 60.0

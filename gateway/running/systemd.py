@@ -18,9 +18,9 @@ _PATIENCE: Final = 0.5
 _PINGS_IN_TIME: Final = 3
 """How many pings are sent in the time in which systemd expects one."""
 _EXTENSION: Final = 60.0
-"""Seconds for which a process that is starting asks. They include the rest of the start, which takes a few."""
+"""How many more seconds a starting process asks for. They must suffice for the rest of the start, which takes a few."""
 _ASK_AGAIN: Final = 10.0
-"""Seconds after which it asks again."""
+"""The pause between two such requests, in seconds."""
 
 _log = logging.getLogger("turnwire.gateway")
 
@@ -49,7 +49,7 @@ class Systemd:
 
     @asynccontextmanager
     async def taking_long(self) -> AsyncGenerator[None]:
-        """Have systemd wait beyond its timeout for what is done inside, for as long as the event loop runs."""
+        """Have systemd wait beyond its timeout during the block, for as long as the event loop runs."""
         asking = asyncio.create_task(self._ask_for_time(), name="more time from systemd")
         try:
             yield

@@ -69,9 +69,10 @@ class Pages:
         self._lists = Places(_AT_ONCE if context.shared_database else 1)
 
     def turn(self, client: str | None = None, limit: int = _LONG_LIST) -> AbstractAsyncContextManager[None]:
-        """Wait until few others read lists, and hold one of the places during the block.
+        """Wait for one of the places for reading lists, and hold it during the block.
 
-        Clients get them equally, and so do the short and the long lists of a client. `limit`: the most sessions.
+        Clients get equal shares of the places, and so do the short and the long lists of a client. `limit`: the most
+        sessions.
         """
         return self._lists.hold((client, limit >= _LONG_LIST), float(limit))
 

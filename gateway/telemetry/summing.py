@@ -26,7 +26,7 @@ def summed(expositions: Iterable[str]) -> CollectorRegistry:
 
 
 def _combining(name: str) -> Callable[[float, float], float]:
-    """Return the function that makes one value of two of this metric."""
+    """Return the function that combines two values of this metric."""
     if name in _LEAST:
         return min
     return max if name in _MOST else float.__add__

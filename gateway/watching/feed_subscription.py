@@ -145,7 +145,7 @@ class FeedSubscription:
         self.push()
 
     async def _read_page(self) -> None:
-        """Read sessions of the snapshot up to about `_PAGE_BYTES`. Raises StorageUnavailable; to be called again."""
+        """Read sessions of the snapshot up to about `_PAGE_BYTES`. Raises StorageUnavailable; call it again then."""
         size = 0
         while self._list_sessions is not None and (query := self._next_page) is not None and size < _PAGE_BYTES:
             page = await self._list_sessions(query, self._list)

@@ -62,7 +62,8 @@ class Replays:
         return frames
 
     def _serves(self, window: _Window, first: int, last: int) -> bool:
-        """Return whether it has at least half of the events, so that a watcher needs few windows to catch up."""
+        """Return whether the window has at least half of the events, so that a watcher needs few windows to catch
+        up."""
         return window.as_of == self._log.troubles and 2 * (window.last - first + 1) >= last - first + 1
 
     def _read(self, place: _Place, last: int) -> _Window:

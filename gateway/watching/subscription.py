@@ -42,7 +42,7 @@ class EventSubscription(ABC):
     While live, events are put into the outbox as they become durable. A watcher whose outbox is full falls *behind*:
     nothing is put until `catch_up` has read from the store up to the head, where the watcher joins the live stream
     again. The join is exact: the head moves and the events are handed to the audience in one step (see SessionState),
-    and a subscription that has joined leaves those that it has.
+    and a subscription that has joined ignores those that it has.
     """
 
     __slots__ = (

@@ -22,7 +22,7 @@ def _blocks(page: str, language: str) -> list[str]:
 
 
 async def run_page(page: str, *, block: int = 0, **names: Any) -> dict[str, Any]:
-    """Run a block of a page with these names defined. Returns all names after it.
+    """Run a block of a page with these names defined. Return all names after it.
 
     `gateway` replaces the URL that the pages show.
     """

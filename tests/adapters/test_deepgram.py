@@ -50,7 +50,7 @@ def test_a_user_who_speaks_before_the_whole_answer_has_arrived_cuts_the_answer()
     assert (cut["interrupted"], cut["cutBy"], cut["heard"], cut["endedMs"]) == (True, "user", "unknown", 4000)
 
 
-def test_a_user_who_speaks_after_the_answer_is_no_interruption() -> None:
+def test_a_user_who_speaks_after_the_answer_does_not_interrupt() -> None:
     assert not of([*with_audio(), (5.5, {"type": "UserStartedSpeaking"})]).payloads("interruption")
 
 

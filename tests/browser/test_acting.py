@@ -108,7 +108,7 @@ async def test_the_page_offers_no_action_that_the_token_does_not_allow(gateway: 
         assert await acts("session:read session:list session:command") == ["Whisper", "Say", "End the call …"]
 
 
-async def test_a_command_that_the_bot_no_longer_takes_is_told_and_not_lost(
+async def test_a_command_that_the_bot_no_longer_takes_is_reported_and_not_lost(
     gateway: Gateway, open_page: OpenPage
 ) -> None:
     async with Publisher(gateway.url, "call-1") as call:

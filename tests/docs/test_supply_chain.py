@@ -118,7 +118,7 @@ def test_the_gateways_ask_for_a_key_and_alone_reach_the_database() -> None:
     assert "keys.ndjson" in (ROOT / ".gitignore").read_text(encoding="utf-8")
 
 
-def test_the_public_ci_looks_for_what_is_known_and_writes_what_it_is_made_of() -> None:
+def test_the_public_ci_looks_for_known_vulnerabilities_and_writes_the_bill_of_materials() -> None:
     jobs = msgspec.yaml.decode(WORKFLOW.encode())["jobs"]
     runs = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
     assert any("make" in run and run.endswith(" audit") for run in runs)

@@ -21,7 +21,7 @@ PARTS = ("gateway", "protocol", "store")
 
 
 def python(*args: str, at: str = sys.executable, cwd: Path = ROOT, status: int = 0) -> str:
-    """Run Python in an empty environment. Returns what it prints, including standard error."""
+    """Run Python in an empty environment. Return what it prints, including standard error."""
     run = subprocess.run(
         [at, *args],
         cwd=cwd,
@@ -38,7 +38,7 @@ def python(*args: str, at: str = sys.executable, cwd: Path = ROOT, status: int =
 
 
 def build(kind: str, source: Path, into: Path) -> Path:
-    """Build a wheel or an sdist of the tree at `source`. Returns its path."""
+    """Build a wheel or an sdist of the tree at `source`. Return its path."""
     python("-m", "hatchling", "build", "-t", kind, "-d", str(into), cwd=source)
     (built,) = into.iterdir()
     return built

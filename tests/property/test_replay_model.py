@@ -18,7 +18,7 @@ def run(first: int, more: int) -> list[int]:
 
 
 def reading(cursor: int, events: list[int]) -> list[int] | tuple[int, int]:
-    """The model: go through all events and take the next ones. Returns (cursor, first) at a gap."""
+    """The model: go through all events and take the next ones. Return (cursor, first) at a gap."""
     taken: list[int] = []
     for seq in events:
         if seq == cursor + 1:

@@ -111,14 +111,14 @@ def test_null_is_refused_where_a_value_is_needed(name: str) -> None:
 
 
 @both
-def test_a_number_with_a_point_is_no_integer_on_a_socket(codec: Codec) -> None:
+def test_a_number_with_a_point_is_not_an_integer_on_a_socket(codec: Codec) -> None:
     for number in (1.0, 1.5):
         asked = {"type": "subscribe", "ref": "r", "sessionId": "s", "afterSeq": number}
         with pytest.raises(InvalidMessage, match="Expected an integer or null, got a number with a point"):
             codec.decode_subscriber(encode(codec, asked), LIMITS)
 
 
-def test_a_number_with_a_point_is_no_integer_in_a_body() -> None:
+def test_a_number_with_a_point_is_not_an_integer_in_a_body() -> None:
     for number in (b"1.0", b"1.5", b"1e2"):
         body = b'{"commandId":"c","command":"x","payload":{},"ttlMs":%s}' % number
         with pytest.raises(InvalidMessage, match="Expected an integer or null, got a number with a point"):
@@ -178,7 +178,7 @@ def test_kinds_are_named_as_json_names_them() -> None:
     ]
 
 
-def test_a_key_that_is_no_string_is_named_by_its_kind() -> None:
+def test_a_key_that_is_not_a_string_is_named_by_its_kind() -> None:
     frame = msgspec.msgpack.encode(
         {"type": "append", "events": [{"eventId": "e", "type": "system", "payload": {1: 2}}]}
     )

@@ -157,7 +157,7 @@ def test_no_variable_from_outside_makes_a_server_less_durable(monkeypatch: pytes
     assert environment()["PATH"] == os.environ["PATH"]
 
 
-def test_a_server_is_known_by_what_it_says() -> None:
+def test_a_server_is_identified_by_what_it_answers() -> None:
     rust = {"secantus": {"server": "rust", "version": "0.5.3-beta.196"}, "process": "mongod", "version": "8.0"}
     assert str(engine_of(rust)) == "SecantusDB rust 0.5.3-beta.196"
     assert engine_of({"process": "mongod", "version": "8.0"}) == Engine("mongod", "8.0")

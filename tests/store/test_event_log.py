@@ -34,7 +34,7 @@ async def append(store: Store, session_id: str, first: int, count: int = 1, **pa
 
 
 async def write(store: Store, session_id: str, count: int) -> list[int]:
-    """Append the events 1 to `count` as a writer does, reading on when a position is taken. Returns the answers."""
+    """Append the events 1 to `count` as a writer does, reading on when a position is taken. Return the answers."""
     answers: list[int] = []
     head = 0
     while head < count:

@@ -34,7 +34,7 @@ async def test_an_index_that_a_dead_server_left_incomplete_is_made_again(databas
     await store.close()
 
 
-async def test_what_is_being_made_is_noted_and_said(
+async def test_an_index_that_is_being_made_is_noted_and_reported(
     database_uri: str, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "turnwire.store")

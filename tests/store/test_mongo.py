@@ -74,7 +74,7 @@ async def test_a_server_that_is_away_at_the_start_is_taken_for_a_mongodb() -> No
         await store.close()
 
 
-def test_only_the_packaged_server_is_told_by_its_build() -> None:
+def test_only_the_packaged_server_is_recognized_by_its_build() -> None:
     assert is_packaged({"version": "8.2.11", "secantusVersion": "0.7.0b3"})
     assert not is_packaged({"version": "7.0.14", "buildEnvironment": {"cc": "gcc"}})
     assert not is_packaged({"version": "8.2.11", "secantusVersion": "0.5.3", "buildEnvironment": {"cc": "rustc"}})

@@ -41,7 +41,7 @@ def write_secret(path: Path, secret: bytes = SECRET) -> Path:
 
 
 def make_key(key_id: str = "bot", scope: str = "session:read", sessions: Sequence[str] = ("*",)) -> tuple[str, str]:
-    """Make an API key. Returns it and its line."""
+    """Make an API key. Return it and its line."""
     text = new_key(key_id)
     return text, key_line(text, scope, sessions)
 

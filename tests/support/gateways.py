@@ -147,14 +147,14 @@ class Gateway:
             return envelope
 
     async def create(self, session_id: str | None = None, **fields: Json) -> str:
-        """Create a session. Returns its id."""
+        """Create a session. Return its id."""
         session_id = session_id or new_id("s")
         session = await self.post("/sessions", {"sessionId": session_id, "language": "en", **fields})
         assert session["sessionId"] == session_id
         return session_id
 
     async def fill(self, session_id: str, count: int) -> list[Json]:
-        """Append the events e1, e2, … to an empty session. Returns them as stored."""
+        """Append the events e1, e2, … to an empty session. Return them as stored."""
         stored: list[Json] = []
         for first in range(1, count + 1, 500):
             events = [new_event(f"e{n}", {"n": n}) for n in range(first, min(first + 500, count + 1))]
@@ -163,7 +163,7 @@ class Gateway:
         return stored
 
     async def send_raw(self, data: bytes, *, end: bool = False) -> bytes:
-        """Send these bytes on a new connection. Returns the answer up to its end, which the gateway must make. `end`
+        """Send these bytes on a new connection. Return the answer up to its end, which the gateway must make. `end`
         closes our direction after the bytes.
         """
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)

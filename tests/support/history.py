@@ -56,7 +56,8 @@ class Publishing(Struct, array_like=True):
     """One publisher connection, from its `opened` on."""
 
     client: str
-    """The client. Over all its connections it sends new events in one order, again from the first not stored."""
+    """The client. Over all its connections, it sends new events in one order. On a new connection, it begins with the
+    first one that is not stored."""
     gateway: str
     """The gateway process."""
     epoch: int

@@ -39,7 +39,7 @@ class Run:
         return [Sending(f"e{number}", content(number)) for number in range(first, self.made)]
 
     def store(self, sendings: list[Sending], epoch: int | None) -> list[tuple[int, bool]]:
-        """Store the events. Returns the seq of each, and whether it was there before."""
+        """Store the events. Return the seq of each, and whether it was there before."""
         log = self.history.log
         places = []
         for sending in sendings:

@@ -50,7 +50,7 @@ STARTED = datetime(2025, 1, 1, tzinfo=UTC)
 _LONGEST_SECONDS = 120.0
 """Virtual."""
 _FINE_STEPS = 2000
-"""Looks at a condition once a virtual millisecond, before they become rarer."""
+"""How often a condition is looked at once per virtual millisecond, before the looks become rarer."""
 
 
 class Seat:
@@ -116,7 +116,7 @@ class Seat:
         return [answer.event_id for answer in self.answers if isinstance(answer, AckItem) and answer.duplicate]
 
     async def heard(self, count: int) -> list[int | None]:
-        """Wait until there are this many answers. Returns their seqs."""
+        """Wait until there are this many answers. Return their seqs."""
         await until(lambda: len(self.answers) >= count)
         return self.seqs
 
@@ -233,7 +233,7 @@ class MemoryGateway:
 
 @cache
 def _config(**settings: Any) -> Config:
-    """Return the settings, which nothing changes. To read them anew takes 4 ms."""
+    """Return the settings, which nothing changes. Reading them again would take 4 ms."""
     return Config(**settings)
 
 

@@ -173,17 +173,17 @@ class GatewayProcess:
         self.wait()
 
     def interrupt(self, timeout: float = 15.0) -> int:
-        """Send SIGINT to its process group, as Ctrl-C on a terminal does. Returns its exit status."""
+        """Send SIGINT to its process group, as Ctrl-C on a terminal does. Return its exit status."""
         os.killpg(self.pid, signal.SIGINT)
         return self.wait(timeout)
 
     def terminate(self, timeout: float = 15.0) -> int:
-        """Send SIGTERM. Returns its exit status."""
+        """Send SIGTERM. Return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait(timeout)
 
     def wait(self, timeout: float = 15.0) -> int:
-        """Wait until it has ended and all its lines are read. Returns its exit status."""
+        """Wait until it has ended and all its lines are read. Return its exit status."""
         status = self.process.wait(timeout)
         if self._reader is not None and self.process.stdout is not None:
             self._reader.join(timeout)

@@ -83,7 +83,7 @@ class Socket:
         return message
 
     async def ask(self, message: Json, kind: str) -> Json:
-        """Send a message. Returns the next one received, which must be of this type."""
+        """Send a message. Return the next one received, which must be of this type."""
         await self.send(message)
         return await self.next(kind)
 
@@ -123,7 +123,7 @@ class Socket:
         return found
 
     async def acked(self, *events: Json) -> list[int]:
-        """Append in a frame and wait for the acks. Returns their seqs."""
+        """Append in a frame and wait for the acks. Return their seqs."""
         await self.append(*events)
         answers = await self.answers(len(events))
         ids = [event if isinstance(event, str) else event["eventId"] for event in events]

@@ -6,7 +6,7 @@ from turnwire import Client, Event, Publisher
 
 
 async def send_now(call: Publisher, n: int) -> None:
-    """Publish one event. Returns when the gateway has answered."""
+    """Publish one event. Return when the gateway has answered."""
     await call.send("system", {"n": n})
     await call.flush()
 

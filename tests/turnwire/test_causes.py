@@ -133,6 +133,6 @@ def test_an_unknown_error_code_does_not_hide_the_gateways_text() -> None:
     assert said(b"<html>", "HTTP 502") == ("HTTP 502", None)
 
 
-def test_an_answer_that_breaks_off_is_told_without_the_words_of_a_library() -> None:
+def test_an_answer_that_breaks_off_is_reported_without_the_words_of_a_library() -> None:
     error = aiohttp.ClientPayloadError("Response payload is not completed: <TransferEncodingError: 400>")
     assert what_broke(error) == "its answer was cut off"

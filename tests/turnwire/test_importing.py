@@ -23,7 +23,7 @@ def test_a_bot_imports_nothing_of_the_server() -> None:
     assert (output.strip(), errors) == ("", "")
 
 
-def test_the_embedded_database_starts_before_the_rest_is_imported_and_nothing_of_tokens_without_a_key() -> None:
+def test_a_start_imports_the_rest_after_the_embedded_database_and_token_code_only_with_a_key() -> None:
     program = """
 import sys
 from turnwire.gateway.running import serve

@@ -61,7 +61,7 @@ def test_verify_accepts_events_that_arrive_while_it_reads() -> None:
     assert check(live, [event(1), event(2)]).faults == []
 
 
-def test_verify_notes_a_timestamp_that_goes_back_as_no_fault() -> None:
+def test_verify_notes_a_timestamp_that_goes_back_without_calling_it_a_fault() -> None:
     found = check(session(3), [event(1), event(2, timestamp=START), event(3)])
     assert found.faults == []
     assert found.backwards == 1

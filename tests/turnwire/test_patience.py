@@ -49,7 +49,7 @@ def test_no_gateway_can_keep_a_client_away_for_longer_than_ten_minutes(milliseco
     assert 600 <= Backoff().next_delay(seconds_asked(600_000)) <= 601
 
 
-def test_a_time_below_zero_is_none_at_all() -> None:
+def test_a_negative_time_to_wait_counts_as_none() -> None:
     assert 0 <= Backoff().next_delay(seconds_asked(-(10**400)), by_goaway=True) <= 0.4
 
 

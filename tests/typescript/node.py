@@ -77,7 +77,7 @@ class Node:
         return answer["value"]
 
     async def leave(self) -> int:
-        """Tell nothing more. Returns the exit status, once nothing keeps the process running."""
+        """Tell nothing more. Return the exit status, once nothing keeps the process running."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         return await self._process.wait()

@@ -33,7 +33,7 @@ def add(
     address: Annotated[str, typer.Argument(metavar="URL", help="The URL for messages, beginning with https://.")],
     *,
     events: Annotated[str, typer.Option(metavar="TYPES", help=_EVENTS)] = "session.completed,session.failed",
-    webhook_id: Annotated[str | None, typer.Option("--id", help="Its id.  [made up]")] = None,
+    webhook_id: Annotated[str | None, typer.Option("--id", help="Its id.  [chosen by the gateway]")] = None,
     description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -105,7 +105,7 @@ def replay(
         turnwire webhook replay wh_3f8a2c61b9d04e5f8a7b --since 2025-12-21T10:30:00Z
 
     Shows how far it has come, and exits with status 1 if the webhook is disabled meanwhile. The gateway does the work:
-    Ctrl-C ends the waiting alone. Messages keep their ids, by which the receiver recognizes messages that it has
+    Ctrl-C ends only the waiting. Messages keep their ids, by which the receiver recognizes messages that it has
     already. To skip what is waiting, give the present time.
     """
     begun = _ask(url, token, "POST", webhook_id, "replay", body={"since": since})

@@ -16,7 +16,7 @@ from turnwire.protocol.times import format_time, parse_time
 
 _LOOK_SECONDS: Final = 0.5
 _STORED_BEHIND: Final = timedelta(seconds=150)
-"""How far the stored state of a webhook that another gateway serves stays behind what has been told."""
+"""How far the stored state of a webhook may be behind what has been told, if another gateway serves it."""
 
 
 def follow(begun: dict[str, Any], look: Callable[[], dict[str, Any]]) -> None:

@@ -139,7 +139,7 @@ async def test_a_barge_in_without_word_times_marks_the_heard_text_as_unknown() -
     assert told.payloads("interruption")[0]["atMs"] == cut["endedMs"]
 
 
-async def test_a_user_who_speaks_while_the_bot_is_silent_is_no_interruption() -> None:
+async def test_a_user_who_speaks_while_the_bot_is_silent_does_not_interrupt() -> None:
     bot = Bot([ANSWER, "Sure."])
     told = watched(bot)
     async with bot:

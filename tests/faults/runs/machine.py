@@ -148,7 +148,7 @@ class NoMoreWrites:
 
 @contextmanager
 def mounted(directory: Path, mebibytes: int) -> Iterator[bool]:
-    """Mount a file system of this size there. Returns False if that is not allowed."""
+    """Mount a file system of this size there. Return False if that is not allowed."""
     directory.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(directory)]
     done = (

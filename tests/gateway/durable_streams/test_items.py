@@ -40,7 +40,7 @@ def read_back(body: Any) -> Any:
     "value",
     [1, 1.5, "text", None, True, {}, {"k": "v"}, {"type": "added", "key": 1}, [[1, 2], [3]], {"payload": {}}],
 )
-def test_a_value_that_is_no_event_comes_back_as_it_is(value: Any) -> None:
+def test_a_value_that_is_not_an_event_comes_back_as_it_is(value: Any) -> None:
     assert read_back([value, value]) == [value, value]
 
 

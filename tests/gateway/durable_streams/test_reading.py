@@ -52,7 +52,7 @@ async def test_an_answer_that_has_not_changed_is_not_sent_again(start_gateway: S
     assert (closed.status, closed.items, closed.closed) == (200, [1], True)
 
 
-async def test_an_offset_or_a_way_to_read_that_there_is_not_is_refused(gateway: Gateway) -> None:
+async def test_an_offset_or_a_way_to_read_that_does_not_exist_is_refused(gateway: Gateway) -> None:
     stream = Stream(gateway, "/streams/a")
     await stream.put([1])
     beyond = "offset=0000000009"

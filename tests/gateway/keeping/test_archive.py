@@ -170,7 +170,7 @@ async def test_an_archive_on_an_object_store_is_as_good(start_gateway: StartGate
         await check_whole_life(start_gateway, f"{scheme}://calls{scheme}/of/ours")
 
 
-async def test_while_the_archive_is_away_calls_stay_and_that_is_said(
+async def test_while_the_archive_is_away_calls_stay_and_audit_and_metrics_say_so(
     start_gateway: StartGateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "turnwire.audit")

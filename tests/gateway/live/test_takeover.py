@@ -59,7 +59,7 @@ async def test_a_publisher_superseded_during_its_handshake_gets_opened_and_close
 
 
 async def send_until_superseded(bot: Socket, todo: list[str], acked: dict[str, int]) -> int:
-    """Send events that are not stored, as a client would, and note the acks. Returns the close code."""
+    """Send events that are not stored, as a client would, and note the acks. Return the close code."""
 
     async def send() -> None:
         for event_id in todo:

@@ -13,7 +13,7 @@ TIMES = 50
 
 
 async def at_once(gateways: list[Gateway], method: str, path: str, bodies: list[Json]) -> list[tuple[int, Json, bool]]:
-    """Send one request for each body, all at once. Returns status, JSON and whether it was replayed, for each."""
+    """Send one request for each body, all at once. Return status, JSON and whether it was replayed, for each."""
 
     async def one(gateway: Gateway, body: Json) -> tuple[int, Json, bool]:
         async with gateway.request(method, path, json=body) as response:

@@ -190,7 +190,7 @@ async def test_an_unknown_session_is_not_found_on_any_route(gateway: Gateway) ->
 
 
 async def insert(gateway: Gateway, started_at: datetime, count: int, **fields: Json) -> list[str]:
-    """Store sessions that all started at this moment. Returns their ids."""
+    """Store sessions that all started at this moment. Return their ids."""
     ids = [new_id("s") for _ in range(count)]
     for session_id in ids:
         assert await gateway.store.sessions.create(SessionRecord(session_id, "en", started_at, **fields))

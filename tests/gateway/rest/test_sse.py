@@ -128,7 +128,7 @@ async def test_an_sse_reader_that_reconnects_again_and_again_misses_nothing(gate
     assert seqs == list(range(1, 61))
 
 
-async def test_an_event_stream_tells_every_change_of_status(gateway: Gateway) -> None:
+async def test_an_event_stream_reports_every_change_of_status(gateway: Gateway) -> None:
     session_id = await gateway.create()
     async with follow(gateway, session_id) as stream:
         await stream.until("caughtUp")

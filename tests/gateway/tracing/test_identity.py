@@ -46,7 +46,7 @@ def test_a_traceparent_in_the_metadata_comes_before_that_of_the_handshake() -> N
 @pytest.mark.parametrize(
     "given", [None, 7, "", "00-0-0-01", f"00-{'0' * 32}-b7ad6b7169203331-01", f"{traceparent()}{'x' * 100}", ["a"]]
 )
-def test_a_traceparent_that_is_none_is_ignored(given: object) -> None:
+def test_an_invalid_traceparent_is_ignored(given: object) -> None:
     assert identity_of(record(metadata={"traceparent": given})).trace_id == identity_of(record()).trace_id
 
 

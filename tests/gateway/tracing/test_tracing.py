@@ -181,7 +181,7 @@ async def test_an_error_of_the_gateway_is_logged_with_the_ids_of_the_requests_sp
     assert attributes_of(span.attributes)["error.type"] == "500"
 
 
-async def test_websockets_and_event_streams_are_no_spans(start_gateway: StartGateway, collector: Collector) -> None:
+async def test_websockets_and_event_streams_get_no_spans(start_gateway: StartGateway, collector: Collector) -> None:
     gateway = await start_gateway(tracing="on")
     session_id = await gateway.create()
     await publisher(gateway, session_id)

@@ -18,7 +18,7 @@ Sessions = dict[str, Any]
 
 
 async def feed(gateway: Gateway, *, protocols: Any = (), **fields: Any) -> tuple[Socket, Sessions]:
-    """Open a feed. Returns it and the sessions it begins with, by id."""
+    """Open a feed. Return it and the sessions it begins with, by id."""
     board = await subscriber(gateway, protocols=protocols)
     subscribed = await board.ask({**FEED, **fields}, "subscribed")
     assert subscribed == {"type": "subscribed", "ref": "f", "minReceiveBytes": Limits().receive_bytes}

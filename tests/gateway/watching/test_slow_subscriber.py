@@ -34,7 +34,7 @@ async def subscribe(raw: RawSocket, session_id: str, after_seq: int, ref: str = 
 
 
 async def read_all(raw: RawSocket, up_to: int, cursor: int = 0) -> list[dict[str, Any]]:
-    """Read events up to this seq, without a hole. Returns the other messages."""
+    """Read events up to this seq, without a hole. Return the other messages."""
     others = []
     while cursor < up_to:
         message = await raw.receive()

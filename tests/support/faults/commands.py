@@ -23,8 +23,8 @@ _TTL_SECONDS = (0.2, 25.0)
 
 
 class Butler(Bot):
-    """Carries out commands as the client library does, through the library's own code. Stays while any supervisor
-    asks."""
+    """Carries out commands as the client library does, through the library's own code. Stays for as long as any
+    supervisor asks."""
 
     def __init__(self, world: World, name: str, session_id: str, count: int) -> None:
         super().__init__(world, name, session_id, count)

@@ -81,7 +81,7 @@ class MemoryDatabase:
                 del documents[key]
 
     async def replicate(self) -> bool:
-        """Wait until what has been written is on a majority. Returns False if it was lost instead."""
+        """Wait until what has been written is on a majority. Return False if it was lost instead."""
         term, count = self.term, len(self._writes)
         if not count:
             return True

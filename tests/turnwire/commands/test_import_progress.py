@@ -55,7 +55,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def killed_after(line: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Have the command end behind this line. Returns what undoes that."""
+    """Have the command end behind this line. Return what undoes that."""
     reached = import_progress.ImportProgress.reached
 
     def kill(self: Any, told: Any) -> None:

@@ -81,7 +81,7 @@ def test_no_process_and_no_database_is_busier_than_it_may_be() -> None:
         assert sizing._database_cores(size.load, size.processes) / size.database_cores <= sizing.FULL
 
 
-def test_settings_are_named_where_the_defaults_do_not_do() -> None:
+def test_settings_are_named_where_the_defaults_do_not_suffice() -> None:
     assert list(size_of(Load(100)).settings) == []
     watched = size_of(Load(5_000, events=0.01, watchers=5))
     assert watched.processes == 1
@@ -89,7 +89,7 @@ def test_settings_are_named_where_the_defaults_do_not_do() -> None:
     assert "TURNWIRE_MAX_CONNECTIONS=50000" in list(watched.settings)
 
 
-def test_one_size_is_printed_line_by_line_with_what_it_rests_on() -> None:
+def test_one_size_is_printed_line_by_line_with_its_assumptions() -> None:
     output = said("--calls", "5000", "--events", "2", "--minutes", "10", "--watchers", "3")
     assert row(size_of(Load(5000, events=2, minutes=10, watchers=3)))[2] in output
     assert "  10,000\n" in output

@@ -58,7 +58,7 @@ class OldDatabase:
         self.identity = uri
 
     async def check(self) -> None:
-        """Read one session, so that a wrong address or password is told at once."""
+        """Read one session, so that a wrong address or password is reported at once."""
         try:
             await self._database[SESSIONS].find_one({}, {"_id": 1})
         except self._away as error:

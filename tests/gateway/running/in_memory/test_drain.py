@@ -62,7 +62,7 @@ async def test_a_client_that_does_not_answer_is_cut_off_before_the_time_is_over(
     assert mute.aborted
 
 
-async def test_a_publisher_to_whom_nothing_is_owed_does_not_wait_for_the_events_of_others(
+async def test_a_publisher_whose_events_are_all_answered_does_not_wait_for_those_of_others(
     here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live, idle, busy, board = await here.create(), Mute("publisher"), Mute("publisher", owed=True), Mute()
@@ -81,9 +81,7 @@ async def test_a_publisher_to_whom_nothing_is_owed_does_not_wait_for_the_events_
     appending.cancel()
 
 
-async def test_a_silent_database_is_waited_for_by_events_only(
-    here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_only_events_wait_for_a_silent_database(here: MemoryGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     live = await here.create("s", event("e1"))
     assert len(here.parts.lazy_fields) == 1
     with monkeypatch.context() as silent:

@@ -25,7 +25,7 @@ async def test_a_storage_that_cannot_be_used_is_asked_again_soon(up: bool, asked
     assert asked - 2 <= len(times) <= asked
 
 
-async def test_who_is_content_with_a_recent_answer_waits_for_no_busy_storage() -> None:
+async def test_a_recent_answer_is_given_without_waiting_for_a_busy_storage() -> None:
     silent, asked = asyncio.Event(), list[float]()
 
     async def ask() -> StorageState:
@@ -45,7 +45,7 @@ async def test_who_is_content_with_a_recent_answer_waits_for_no_busy_storage() -
     await probe.close()
 
 
-async def test_who_wants_a_recent_answer_waits_if_there_is_none() -> None:
+async def test_without_a_recent_answer_the_storage_is_waited_for() -> None:
     async def ask() -> StorageState:
         await asyncio.sleep(0.1)
         return StorageState(True)

@@ -88,7 +88,7 @@ class Teller:
         self._gateway.start()
 
     async def add(self, *events: str, webhook_id: str = "hook") -> str:
-        """Register an endpoint, and wait until it is served. Returns its secret."""
+        """Register an endpoint, and wait until it is served. Return its secret."""
         added, _ = await self.registry.add(NewWebhook(url=URL, events=list(events), webhook_id=webhook_id))
         await asyncio.sleep(6)
         return str(getattr(added, "secret", ""))
