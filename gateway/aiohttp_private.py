@@ -1,6 +1,7 @@
-"""Everything private or undocumented that the gateway uses of aiohttp. No other file of the gateway uses private names
-of aiohttp, or derives from its classes. `tests/gateway/http/test_aiohttp_private.py` has a test for each, which says
-what to do when aiohttp changes it.
+"""Everything private or undocumented that the gateway uses of aiohttp's server; `aiohttp_client_private` has the rest.
+No other file of the gateway uses private names of aiohttp, or derives from its classes.
+
+`tests/gateway/http/test_aiohttp_private.py` has a test for each, which says what to do when aiohttp changes it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
-from socket import AF_INET, AddressFamily
 from typing import Any
 
-from aiohttp import ClientError, TCPConnector, WSMsgType, hdrs, web
-from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
-from aiohttp.client_proto import ResponseHandler
+from aiohttp import WSMsgType, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict
@@ -24,11 +22,9 @@ from multidict import CIMultiDict
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _QUICK_PATH = re.compile(r"/(\w+)/\{session_id\}(/\w+)?")
+_PLAIN_PATH = re.compile(r"/\w+")
 _ANY_TEXT = "(?P<session_id>[^/]*)"
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
-_ANSWER_BYTES, _BODY_BYTES, _ANSWER_SLICE, _ANSWER_HEADS = 16 * 1024, 4096, 1024, 8
-"""The most that a brief client parses of an answer: bytes, bytes of its body, bytes at once, and heads, interim ones
-included."""
 
 
 def was_routed(request: web.Request) -> bool:
@@ -42,41 +38,57 @@ def is_followed_blindly(request: web.BaseRequest) -> bool:
     return bool(request.protocol._message_tail)
 
 
+def peer_name_of(request: web.BaseRequest) -> object:
+    """Return the name of the request's peer, as its transport gives it. aiohttp asks once for each connection; a
+    transport asks the system each time."""
+    return request.protocol.peername
+
+
 def answer_as_http11(request: web.BaseRequest) -> None:
     """Answer the request in HTTP/1.1, whatever its version. aiohttp would answer in the version of the request."""
     request._cache["version"] = HttpVersion11
 
 
 class QuickRoutes:
-    """Finds the routes of an application whose path is `/a/{session_id}` or `/a/{session_id}/b`.
+    """Finds the routes of an application whose path is `/a`, `/a/{session_id}` or `/a/{session_id}/b`.
 
-    aiohttp finds the same ones, but it matches the regular expressions of resources one by one, in a coroutine.
+    aiohttp finds the same ones, but it matches the regular expressions of resources one by one, in a coroutine that it
+    keeps until the answer: 300 bytes of an open socket.
     """
 
     def __init__(self, app: web.Application) -> None:
         self._app = app
         self._routes: dict[tuple[str, str], web.AbstractRoute] = {}
         for resource in app.router.resources():
-            path = _QUICK_PATH.fullmatch(resource.canonical)
-            if path is None or _ANY_TEXT not in str(resource.get_info().get("pattern")):
-                continue
-            for route in resource:
-                self._routes[route.method, f"/{path[1]}/*{path[2] or ''}"] = route
+            if (place := _place_of(resource)) is not None:
+                self._routes.update({(route.method, place): route for route in resource})
 
     def find(self, request: web.Request) -> Handler | None:
         """Return the handler of the request's route, and note the route; None if aiohttp has to look for it."""
-        parts = request.rel_url.raw_path.split("/", 4)
-        if len(parts) == 4:
-            route = self._routes.get((request.method, f"/{parts[1]}/*/{parts[3]}"))
-        else:
-            route = self._routes.get((request.method, f"/{parts[1]}/*")) if len(parts) == 3 else None
-        if route is None or "%" in parts[2] or hdrs.EXPECT in request.headers:
+        place = request.rel_url.raw_path
+        found: dict[str, str] = {}
+        if len(parts := place.split("/", 4)) > 2:
+            found["session_id"] = parts[2]
+            parts[2] = "*"
+            place = "/".join(parts)
+        route = self._routes.get((request.method, place))
+        if route is None or "%" in found.get("session_id", "") or hdrs.EXPECT in request.headers:
             return None
-        match = web.UrlMappingMatchInfo({"session_id": parts[2]}, route)
+        match = web.UrlMappingMatchInfo(found, route)
         match.add_app(self._app)
         match.freeze()
         request._match_info = match
         return route.handler
+
+
+def _place_of(resource: web.AbstractResource) -> str | None:
+    """Return a quick path with `*` in place of the sessionId; None for any other."""
+    if isinstance(resource, web.PlainResource):
+        return resource.canonical if _PLAIN_PATH.fullmatch(resource.canonical) else None
+    path = _QUICK_PATH.fullmatch(resource.canonical)
+    if path is None or _ANY_TEXT not in str(resource.get_info().get("pattern")):
+        return None
+    return f"/{path[1]}/*{path[2] or ''}"
 
 
 class PlainServer:
@@ -253,51 +265,3 @@ class WebSocket(web.WebSocketResponse[bool]):
             with suppress(Exception):  # any error ends the wait as well
                 while (await self._reader.read()).type is not WSMsgType.CLOSE:
                     pass
-
-
-class TooMuch(ClientError):
-    """An answer is longer than a brief client reads."""
-
-
-class _BriefAnswers(ResponseHandler):
-    """One connection of a client. It parses a little of each answer, a slice at a time, and leaves the rest unread."""
-
-    _left = _ANSWER_BYTES
-
-    def set_response_params(self, **options: Any) -> None:
-        self._left = _ANSWER_BYTES
-        super().set_response_params(**options)
-
-    def data_received(self, data: bytes) -> None:
-        for at in range(0, len(data), _ANSWER_SLICE):
-            piece = data[at : at + _ANSWER_SLICE]
-            if self._payload is not None and not self._payload.is_eof():
-                self._left = min(self._left, _BODY_BYTES)
-            self._left -= len(piece)
-            if self._left < 0 or len(self) > _ANSWER_HEADS:
-                self.abort()
-                self.set_exception(TooMuch("its answer is too long"))
-                return
-            super().data_received(piece)
-
-
-class BriefConnector(TCPConnector):
-    """Makes the connections of a client that needs little of an answer besides its status. A socket hands over up to
-    256 KiB, which may be thousands of heads or chunks, and aiohttp would parse all of them at once."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._factory = partial(_BriefAnswers, loop=self._loop)  # type: ignore[assignment]  # a subclass's
-
-
-class Resolver(AbstractResolver):
-    """Finds the addresses of names by a function of ours."""
-
-    def __init__(self, look_up: Callable[[str, int, AddressFamily], Awaitable[list[ResolveResult]]]) -> None:
-        self._look_up = look_up
-
-    async def resolve(self, host: str, port: int = 0, family: AddressFamily = AF_INET) -> list[ResolveResult]:
-        return await self._look_up(host, port, family)
-
-    async def close(self) -> None:
-        """Do nothing."""

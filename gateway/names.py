@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp.abc import ResolveResult
 
-from turnwire.gateway.aiohttp_private import Resolver
+from turnwire.gateway.aiohttp_client_private import Resolver
 
 _MOST: Final = 64
 """The most lookups at once. Each is a thread that waits for a name server, which may take half a minute."""

@@ -47,6 +47,7 @@ T = TypeVar("T")
 _Others = Signal | Complete | Ping | Accept | CommandResult | Auth
 """The messages of a publisher other than events."""
 _MOST_BYTES_PER_CHARACTER = 12  # an escaped surrogate pair in JSON
+_EVENTS, _ESCAPE = b"events", b"\\u"  # a body with neither cannot hold a list of events
 
 
 class Batch(Struct, frozen=True):
@@ -206,10 +207,13 @@ class Codec(FrameEncoder):
 
         Raises MalformedEvent, with one text for each bad event, TooLarge, InvalidJson or InvalidMessage.
         """
+        check_containers(body, limits.containers, text=self.text)
+        if _EVENTS not in body and _ESCAPE not in body:
+            only = self.decode_new_event(body, limits)
+            if isinstance(only, EventIn):
+                return [only], False
         raws, is_batch = self.split_events_body(body, limits)
         decoded = [self.decode_new_event(raw, limits) for raw in raws]
-        if not is_batch and isinstance(only := decoded[0], EventIn):
-            return [only], False
         return good_events(decoded, is_batch=is_batch), is_batch
 
     def split_events_body(self, body: bytes, limits: Limits) -> tuple[list[Raw], bool]:

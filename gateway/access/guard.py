@@ -42,6 +42,7 @@ class Guard:
             raise
         try:
             full = self._find_place(request.protocol, asked, principal)
+            del asked  # it would be kept for as long as a socket is open
             request[_PRINCIPAL] = principal if full is None else Surplus.of(principal, full)
             try:
                 return await routed(request)
@@ -50,10 +51,10 @@ class Guard:
                     raise full from None
                 raise
         except Refusal as refusal:
-            self._door.audit_refusal(refusal, asked, principal)
+            self._door.audit_refusal(refusal, asked_of(request), principal)
             raise
         except Overloaded as error:
-            self._door.audit_limit(error, asked, principal)
+            self._door.audit_limit(error, asked_of(request), principal)
             raise
 
     def audit_limit(self, request: web.Request, limit: str) -> None:

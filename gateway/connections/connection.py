@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from abc import abstractmethod
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -149,20 +150,21 @@ class Connection:
         """Return whether to answer a ping: not if there are too many of them."""
         return True
 
-    async def read(
-        self, take: Callable[[bytes], Awaitable[None] | None], pause: Callable[[], None] = lambda: None
-    ) -> None:
-        """Read until the connection ends. Close it for a frame of the wrong kind.
+    @abstractmethod
+    def take(self, frame: bytes) -> Awaitable[None] | None:
+        """Handle a data frame. Return what to wait for before the next one is read."""
 
-        `take` is called with each data frame. If it returns an awaitable, that is awaited before the next frame.
-        `pause` is called before each await, and at the end: until then, the frames that `take` gets arrived together.
-        """
+    def pass_on(self) -> None:
+        """Called before each wait and at the end: what `take` has got since the last call arrived together."""
+
+    async def read(self) -> None:
+        """Read until the connection ends. Close it for a frame of the wrong kind."""
         self._turn.begin()  # frames may have arrived with the handshake
         try:
             while self.closing is None:
                 message: Received | None = self._ws.received()
                 if message is None:
-                    pause()
+                    self.pass_on()
                     message = await self._ws.receive()
                     self._close_received = message.type is WSMsgType.CLOSE
                     if self._turn.begin():
@@ -171,30 +173,29 @@ class Connection:
                         return
                 self._pulse.pinged_at = None
                 if message.type is self._wanted:
-                    wait = self._take_data(message.data, take)
-                    if wait is not None:
-                        pause()
+                    if (wait := self._take_data(message.data)) is not None:
+                        self.pass_on()
                         await wait
                 elif not await self._take_other(message):
                     return
                 if self._turn.is_over() and self.closing is None:
-                    pause()
+                    self.pass_on()
                     await self._wait_for_turn()
                 if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
-                    pause()
+                    self.pass_on()
                     self._blocked = True
                     await self.outbox.room(_REPLIES_SHARE)
                     self._blocked = False
         finally:
-            pause()
+            self.pass_on()
 
-    def _take_data(self, frame: bytes, take: Callable[[bytes], Awaitable[None] | None]) -> Awaitable[None] | None:
+    def _take_data(self, frame: bytes) -> Awaitable[None] | None:
         if self.deaf or self.serving.connections.draining:
             return None
         if self.codec.text and not (frame.isascii() or is_utf8(frame)):
             self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
             return None
-        return take(frame)
+        return self.take(frame)
 
     async def _take_other(self, message: Received) -> bool:
         """Handle a message other than a data frame of the right kind. Return whether to read on."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import sys
 from collections.abc import Awaitable, Callable
 from functools import wraps
 
@@ -39,14 +42,25 @@ _SUMS = ("startedAfter", "startedBefore", "groupBy")
 
 
 def taking(handler: Handler, *known: str) -> Handler:
-    """Return the handler, wrapped so that it refuses requests with parameters other than these."""
+    """Return the handler, wrapped so that it refuses requests with parameters other than these.
+
+    The wrapper adds no coroutine of its own, which would be kept for as long as a socket is open.
+    """
 
     @wraps(handler)
-    async def checked(request: web.Request) -> web.StreamResponse:
+    def checked(request: web.Request) -> Awaitable[web.StreamResponse]:
         refuse_unknown(request, known)
-        return await handler(request)
+        return handler(request)
 
-    return checked
+    return _as_coroutine_function(checked)
+
+
+def _as_coroutine_function(handler: Handler) -> Handler:
+    """Return a plain function, marked so that aiohttp takes it as a handler without a wrapper."""
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(handler)
+    handler._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]  # what 3.11 looks for
+    return handler
 
 
 def add_session_routes(

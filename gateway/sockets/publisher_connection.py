@@ -174,10 +174,9 @@ class PublisherConnection(GuestConnection):
         if self._signals is not None:
             self._held_signals = HeldSignals(self._signals, self.serving.clock, live.submit)
         self.send(opened)
-        return self.read(self._take, self._pass_on)
+        return self.read()
 
-    def _take(self, frame: bytes) -> Awaitable[None] | None:
-        """Handle a frame. Return what to wait for before the next one is read."""
+    def take(self, frame: bytes) -> Awaitable[None] | None:
         self.serving.frame_received()
         if len(frame) > LARGE_FRAME:
             return self._take_large(frame)
@@ -193,7 +192,7 @@ class PublisherConnection(GuestConnection):
             if self.closing is not None:
                 return
             wait = self._follow(command, len(frame))
-            self._pass_on()
+            self.pass_on()
             if wait is not None:
                 await wait
         except TurnwireError as error:
@@ -207,7 +206,7 @@ class PublisherConnection(GuestConnection):
         elif type(command) is Auth:
             return self.renew_or_refuse(command.token)
         else:
-            self._pass_on()
+            self.pass_on()
             self._handle(command)
         return self._wait() if self._is_full or self._owed > 0 else None
 
@@ -221,9 +220,9 @@ class PublisherConnection(GuestConnection):
         if self._events is not None:
             self._owed = self._events.spend(now, len(events))
         if self._gathered.add(events, size, now):
-            self._pass_on()
+            self.pass_on()
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
         """Submit the events that have been gathered."""
         item = self._gathered.take(self)
         if item is not None:

@@ -29,7 +29,7 @@ class SubscriberEndpoint:
             response = await connection.open()
             guest.opened("subscriber")
             try:
-                await connection.run()
+                await connection.read()
             finally:
                 await connection.finish()
         return response

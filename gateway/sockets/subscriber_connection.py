@@ -68,11 +68,7 @@ class SubscriberConnection(GuestConnection):
         self._lagging: Lagging | None = None
         """None until a subscription lags for the first time."""
 
-    def run(self) -> Awaitable[None]:
-        """Serve the socket until it closes."""
-        return self.read(self._take)
-
-    async def _take(self, frame: bytes) -> None:
+    async def take(self, frame: bytes) -> None:
         try:
             command = await self.decoded(self.codec.decode_subscriber, frame)
             self.bad_in_a_row = 0

@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from turnwire.gateway.aiohttp_private import BriefConnector, TooMuch
+from turnwire.gateway.aiohttp_client_private import BriefConnector, TooMuch
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.names import Names
 from turnwire.gateway.turns import Turns

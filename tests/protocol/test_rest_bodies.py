@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
@@ -25,6 +27,36 @@ def test_a_body_with_one_event_is_not_a_batch() -> None:
 def test_a_body_with_a_list_of_one_event_is_a_batch() -> None:
     assert decode({"events": [EVENT]}) == ([EventIn("a", "system", {"k": 1})], True)
     assert [event.event_id for event in decode({"events": [EVENT, {**EVENT, "eventId": "b"}]})[0]] == ["a", "b"]
+
+
+def test_a_list_of_events_is_a_batch_however_its_name_is_spelled() -> None:
+    events = msgspec.json.encode([EVENT])
+    for name in (b'"events"', b'"\\u0065vents"', b'"e\\u0076ent\\u0073"'):
+        for around in (b"", b'"eventId":"x","type":"system","payload":{},'):
+            assert JSON.decode_events_body(b" {%b%b:%b}" % (around, name, events), LIMITS) == decode(
+                {"events": [EVENT]}
+            )
+
+
+def test_an_event_that_mentions_events_is_not_a_batch() -> None:
+    for text in ("events", "\u00e9vents", '"events"'):
+        event = {**EVENT, "payload": {"events": text}}
+        for body in (msgspec.json.encode(event), json.dumps(event).encode()):
+            assert JSON.decode_events_body(body, LIMITS) == ([EventIn("a", "system", {"events": text})], False)
+
+
+def test_space_around_an_event_does_not_count_as_its_bytes() -> None:
+    body = msgspec.json.encode(EVENT)
+    limits = Limits(event_bytes=len(body))
+    assert JSON.decode_events_body(b" " * 9 + body + b"\n", limits) == decode(EVENT)
+    with pytest.raises(TurnwireError, match="over the limit"):
+        JSON.decode_events_body(body.replace(b"1", b"11"), limits)
+
+
+def test_a_body_with_too_many_containers_is_refused_before_it_is_decoded() -> None:
+    body = msgspec.json.encode({**EVENT, "payload": {"k": [[]] * 20}})
+    with pytest.raises(InvalidMessage, match="at most 10 arrays"):
+        JSON.decode_events_body(body, Limits(containers=10))
 
 
 @pytest.mark.parametrize("count", [0, 501])

@@ -30,18 +30,18 @@ from turnwire.gateway.aiohttp_private import (
     was_routed,
 )
 
-MODULE = "turnwire.gateway.aiohttp_private"
+MODULES = ("turnwire.gateway.aiohttp_private", "turnwire.gateway.aiohttp_client_private")
 AIOHTTP = ("web.", "aiohttp.")
 DERIVED = re.compile(r"^class \w+\([^)]*\b(?:web|aiohttp)\.", re.MULTILINE)
 
 
 def files_of_the_gateway() -> dict[str, str]:
-    """Module → text, of all modules but the one for private names."""
+    """Module → text, of all modules but those for private names."""
     files = source_files(ROOT).items()
     return {
         module: path.read_text(encoding="utf-8")
         for module, path in files
-        if module.startswith("turnwire.gateway.") and module != MODULE
+        if module.startswith("turnwire.gateway.") and module not in MODULES
     }
 
 

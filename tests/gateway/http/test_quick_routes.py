@@ -21,10 +21,16 @@ QUICK = [
     "/sessions//events",
     "/sessions/",
     "/sessions/a+b;c=d:e",
+    "/sessions",
+    "/sessions?limit=2",
+    "/subscribe",
+    "/stats",
 ]
 OTHERS = [
     "/",
-    "/sessions",
+    "/subscrib%65",
+    "/subscribe/",
+    "/openapi.json",
     "/sessions/a%2Fb",
     "/sessions/a%20b/events",
     "/sessions/s/%65vents",
