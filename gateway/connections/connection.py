@@ -167,7 +167,7 @@ class Connection:
                     self._close_received = message.type is WSMsgType.CLOSE
                     if self.closing is not None:
                         return
-                    self._turn.begin()
+                    self._turn.begin(anew=message.type is self._wanted)  # data would have been received at once
                 self._pulse.pinged_at = None
                 if message.type is self._wanted:
                     wait = self._take_data(message.data, take)

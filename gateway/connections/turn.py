@@ -8,30 +8,38 @@ from turnwire.gateway.turns import Turns
 
 
 class Turn:
-    """The frames of a connection, and the time they took, since its turn began. A limit of 0 means no limit."""
+    """The frames of a connection, and the time they took, since its turn began. A limit of 0 means no limit.
 
-    __slots__ = ("_began", "_frames", "_most_frames", "_most_seconds", "_spent", "_turns", "_wasted", "_wastes")
+    A turn is not cut short because the system let other processes run meanwhile: a client whose frames are taken in two
+    parts also sends the next ones in two parts, and each part costs a commit's share and an answer of its own.
+    """
+
+    __slots__ = (  # several to a line: a line for each would hide the class
+        "_began", "_frames", "_most_frames", "_most_seconds", "_spent", "_turns", "_wasted", "_wastes", "_worked",
+    )  # fmt: skip
 
     def __init__(self, turns: Turns, most_frames: int, most_seconds: float) -> None:
         self._turns = turns
         self._most_frames = most_frames
         self._most_seconds = most_seconds
         self._frames = 0
-        self._spent = self._wasted = self._began = 0.0
+        self._spent = self._wasted = self._began = self._worked = 0.0
         self._wastes = False
 
-    def begin(self) -> None:
-        """Note that frames are about to be handled, after a wait."""
+    def begin(self, *, anew: bool = False) -> None:
+        """Note that frames are about to be handled, after a wait.
+
+        `anew`: others have had their turn meanwhile, so this is another turn, unless the last one has wasted anything:
+        that is made up for at its end.
+        """
+        if anew and not self._wasted:
+            self._frames, self._spent = 0, 0.0
+            self._worked = self._turns.cpu_clock()
         self._began = self._turns.clock()
 
     def waste(self) -> None:
         """Record that this frame is of no use to anybody: a ping, or a large message that cannot be read."""
         self._wastes = True
-
-    def restart(self) -> None:
-        """Record that other connections have had their turn while the frame was handled."""
-        self._frames, self._spent = 0, 0.0
-        self.begin()
 
     def is_over(self) -> bool:
         """Return whether `next` must be awaited. Call this after each frame."""
@@ -43,7 +51,11 @@ class Turn:
         if self._wastes:
             self._wastes = False
             self._wasted += took
-        return 0 < self._most_frames <= self._frames or 0 < self._most_seconds <= self._spent
+        return 0 < self._most_frames <= self._frames or (0 < self._most_seconds <= self._spent and self._has_worked())
+
+    def _has_worked(self) -> bool:
+        """Return whether the frames have kept the processor busy for as long as a turn may take."""
+        return self._turns.cpu_clock() - self._worked >= self._most_seconds
 
     @property
     def is_last(self) -> bool:
@@ -53,9 +65,9 @@ class Turn:
     async def next(self) -> None:
         """Wait for the next turn, for longer if something was wasted."""
         wasted = self._wasted
-        self._frames, self._spent, self._wasted = 0, 0.0, 0.0
+        self._wasted = 0.0
         if wasted:
             await self._turns.wasted.pause(wasted)
         else:
             await asyncio.sleep(0)  # no longer: what has arrived is parsed meanwhile, and may be dropped next
-        self.begin()
+        self.begin(anew=True)

@@ -193,7 +193,7 @@ async def test_a_turn_of_wasted_frames_has_a_pause_after_it_and_another_has_none
     pauses: list[float], *, wasted: bool
 ) -> None:
     passes = Passes()
-    turn = Turn(Turns(passes.clock), 4, 1.0)
+    turn = Turn(Turns(passes.clock, passes.clock), 4, 1.0)
     for number in range(8):
         turn.begin()
         if wasted:
@@ -209,7 +209,7 @@ async def test_a_turn_is_over_by_its_time_or_by_its_frames_and_a_limit_of_0_is_n
     passes = Passes()
 
     def frames_of(most_frames: int, most_seconds: float) -> int:
-        turn = Turn(Turns(passes.clock), most_frames, most_seconds)
+        turn = Turn(Turns(passes.clock, passes.clock), most_frames, most_seconds)
         for number in range(1, 1000):
             turn.begin()
             passes.done(0.001)
@@ -222,10 +222,36 @@ async def test_a_turn_is_over_by_its_time_or_by_its_frames_and_a_limit_of_0_is_n
 
 async def test_a_turn_begins_anew_when_others_had_theirs_meanwhile() -> None:
     passes = Passes()
-    turn = Turn(Turns(passes.clock), 3, 0.01)
+    turn = Turn(Turns(passes.clock, passes.clock), 3, 0.01)
     for _ in range(10):
         turn.begin()
         passes.done(1.0)  # waiting for room, for instance
-        turn.restart()
+        turn.begin(anew=True)
         passes.done(0.001)
         assert not turn.is_over()
+
+
+async def test_time_in_which_other_processes_ran_does_not_end_a_turn() -> None:
+    passes, worked = Passes(), Passes()
+    turn = Turn(Turns(passes.clock, worked.clock), 0, 0.002)
+    turn.begin(anew=True)
+    passes.done(0.005)
+    assert not turn.is_over()
+    for clock in (passes, worked):
+        clock.done(0.002)
+    assert turn.is_over()
+    await turn.next()
+    passes.done(0.005)
+    assert not turn.is_over()
+
+
+async def test_a_turn_does_not_begin_anew_before_what_it_has_wasted_is_made_up_for(pauses: list[float]) -> None:
+    passes = Passes()
+    turn = Turn(Turns(passes.clock, passes.clock), 4, 1.0)
+    for number in range(4):
+        turn.begin(anew=True)
+        turn.waste()
+        passes.done(0.001)
+        assert turn.is_over() == (number == 3)
+    await turn.next()
+    assert pauses == [0.016]
