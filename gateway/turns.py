@@ -59,9 +59,13 @@ class Share:
 class Turns:
     """Lets work that has used up its turn continue. Shared by all work in a gateway that can wait."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        """`clock`: seconds. The loop's clock is unsuitable, because it stands still during a pass."""
+    def __init__(
+        self, clock: Callable[[], float] = time.perf_counter, cpu_clock: Callable[[], float] = time.thread_time
+    ) -> None:
+        """`clock`: seconds. The loop's clock is unsuitable, because it stands still during a pass. `cpu_clock`: seconds
+        for which the loop's thread has had a processor; it takes ten times as long to read."""
         self.clock = clock
+        self.cpu_clock = cpu_clock
         self.long = Share(clock, 1.0)
         """For slow work: half of the time, so that threads and sockets get theirs."""
         self.wasted = Share(clock, 4.0)

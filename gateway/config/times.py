@@ -76,5 +76,5 @@ class TimeSettings(Settings):
         0.002,
         ge=0,
         le=1,
-        description="Longest time for frames of one connection before others get a turn, in seconds; 0 means no limit.",
+        description="Most CPU for frames of one connection before others get a turn, in seconds; 0 means no limit.",
     )

@@ -31,12 +31,9 @@ _GOODBYE_SECONDS = 0.0001
 
 
 class Connection:
-    """One WebSocket. Owned by its request handler; any code may `send` to it or `close` it.
+    """One WebSocket. Owned by its request handler; any code may `send` to it or `close` it."""
 
-    Slots take a kilobyte less than the dictionary of an object with more than thirty attributes.
-    """
-
-    __slots__ = (  # several a line: a line for each would hide the class
+    __slots__ = (  # a kilobyte less than a dictionary; several a line: a line for each would hide the class
         "_blocked", "_broken", "_close_received", "_close_when_open", "_closed_with", "_config", "_outbox", "_pulse",
         "_turn", "_wanted", "_ws", "closing", "codec", "deaf", "limits", "paused", "request", "serving",
     )  # fmt: skip
@@ -167,7 +164,7 @@ class Connection:
                     self.pass_on()
                     message = await self._ws.receive()
                     self._close_received = message.type is WSMsgType.CLOSE
-                    if self._turn.begin():
+                    if self._turn.begin(anew=message.type is self._wanted):  # data would have been received at once
                         await self._wait_for_turn()
                     if self.closing is not None:
                         return

@@ -20,11 +20,15 @@ _SHORT: Final = SLICE_SECONDS / 8
 
 
 class Turn:
-    """The frames of a connection, and the time they took, since its turn began. A limit of 0 means no limit."""
+    """The frames of a connection, and the time they took, since its turn began. A limit of 0 means no limit.
+
+    A turn is not cut short because the system let other processes run meanwhile: a client whose frames are taken in two
+    parts also sends the next ones in two parts, and each part costs a commit's share and an answer of its own.
+    """
 
     __slots__ = (  # several to a line: a line for each would hide the class
         "_began", "_each", "_frames", "_made_up_at", "_most_frames", "_most_seconds", "_spent", "_turns", "_wasted",
-        "_wastes", "client",
+        "_wastes", "_worked", "client",
     )  # fmt: skip
 
     def __init__(self, turns: Turns, most_frames: int, most_seconds: float) -> None:
@@ -32,7 +36,7 @@ class Turn:
         self._most_frames = most_frames
         self._most_seconds = most_seconds
         self._frames = 0
-        self._spent = self._wasted = self._made_up_at = 0.0
+        self._spent = self._wasted = self._made_up_at = self._worked = 0.0
         self._began = turns.clock()
         self._each = _FRAME_SECONDS
         """Seconds that a frame of the last turn took."""
@@ -40,8 +44,15 @@ class Turn:
         self.client: Hashable = None
         """Whose connection it is. Clients get equal shares."""
 
-    def begin(self) -> bool:
-        """Note that frames are about to be handled, after a wait. Return whether `next` must be awaited first."""
+    def begin(self, *, anew: bool = False) -> bool:
+        """Note that frames are about to be handled, after a wait. Return whether `next` must be awaited first.
+
+        `anew`: others have had their turn meanwhile, so this is another turn, unless the last one has wasted much: that
+        is made up for at its end.
+        """
+        if anew and not self._wasted:
+            self._end()
+            self._worked = self._turns.cpu_clock()
         self._began = self._turns.clock()
         return self._turns.is_late
 
@@ -52,11 +63,6 @@ class Turn:
     def waited(self) -> None:
         """Record that the time until now was not spent on the frame: others may have had their turn meanwhile."""
         self._began = self._turns.clock()
-
-    def restart(self) -> None:
-        """Record that other connections have had their turn while the frame was handled."""
-        self._frames, self._spent = 0, 0.0
-        self.begin()
 
     def is_over(self) -> bool:
         """Return whether `next` must be awaited. Call this after each frame."""
@@ -71,7 +77,16 @@ class Turn:
             self._made_up_at = max(now, self._made_up_at) + took / _LITTLE
             if self._made_up_at > now + _AHEAD:
                 self._wasted += took
-        return 0 < self._most_frames <= self._frames or 0 < self._most_seconds <= self._spent
+        return 0 < self._most_frames <= self._frames or (0 < self._most_seconds <= self._spent and self._has_worked())
+
+    def _has_worked(self) -> bool:
+        """Return whether the frames have kept the processor busy for as long as a turn may take."""
+        return self._turns.cpu_clock() - self._worked >= self._most_seconds
+
+    def _end(self) -> None:
+        if self._frames:
+            self._each = max(self._spent / self._frames, _FRAME_SECONDS)
+        self._frames, self._spent = 0, 0.0
 
     @property
     def is_last(self) -> bool:
@@ -84,14 +99,13 @@ class Turn:
         A connection with few frames does not wait behind those of its client that have many.
         """
         turns, wasted = self._turns, self._wasted
-        if self._frames:
-            self._each = max(self._spent / self._frames, _FRAME_SECONDS)
-        self._frames, self._spent, self._wasted = 0, 0.0, 0.0
+        self._end()
+        self._wasted = 0.0
         if wasted:
             await turns.wasted.pause(wasted)
         elif turns.is_late or (waiting and turns.any_wait):
             cost = min(self._each * min(waiting + 1, self._most_frames or waiting + 1), SLICE_SECONDS)
             await turns.next(cost, (self.client, cost > _SHORT))
         else:
-            await asyncio.sleep(0)
-        self.begin()
+            await asyncio.sleep(0)  # no longer: what has arrived is parsed meanwhile, and may be dropped next
+        self.begin(anew=True)

@@ -285,10 +285,7 @@ async def start_database(config: Config) -> EmbeddedDatabase:
 
 
 def _end_process() -> None:
-    """End the process at once, for when a driver thread hangs because the database does not answer.
-
-    Acked events are durable.
-    """
+    """End the process at once: a driver thread hangs because the database does not answer. Acked events are durable."""
     _log.error("could not stop gracefully within %s s; ending at once", _STOP_SECONDS)
     logging.shutdown()
     os._exit(0)

@@ -270,7 +270,7 @@ class PublisherConnection(GuestConnection):
             await self._wait_for_rate()
         self.paused = False
         self._room = None
-        self._turn.restart()
+        self._turn.begin(anew=True)
 
     async def _wait_for_rate(self) -> None:
         self.guest.limited("events")

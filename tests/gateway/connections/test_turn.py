@@ -43,7 +43,7 @@ async def some_passes(count: int) -> None:
 @pytest.mark.parametrize("frames", [1, 20, 100])
 async def test_of_many_connections_with_frames_at_once_a_few_are_served_in_each_pass(frames: int) -> None:
     passes = Passes()
-    turns = Turns(passes.clock)
+    turns = Turns(passes.clock, passes.clock)
     readers = [Reader(passes, turns) for _ in range(200)]
     with passes:
         await asyncio.gather(*(each.handle(frames) for each in readers))
@@ -53,7 +53,7 @@ async def test_of_many_connections_with_frames_at_once_a_few_are_served_in_each_
 
 async def test_a_few_connections_with_a_frame_at_a_time_never_wait_for_a_turn() -> None:
     passes = Passes()
-    turns = Turns(passes.clock)
+    turns = Turns(passes.clock, passes.clock)
     readers = [Reader(passes, turns) for _ in range(10)]
     with passes:
         for _ in range(31):  # then a turn is over
@@ -69,7 +69,7 @@ async def test_a_connection_with_a_frame_now_and_then_does_not_wait_for_those_th
     client: str,
 ) -> None:
     passes = Passes()
-    turns = Turns(passes.clock)
+    turns = Turns(passes.clock, passes.clock)
     busy = [asyncio.create_task(Reader(passes, turns).handle(1_000_000)) for _ in range(100)]
     calm = Reader(passes, turns, client)
     waited = []
@@ -88,7 +88,7 @@ async def test_a_connection_with_a_frame_now_and_then_does_not_wait_for_those_th
 
 async def test_the_clients_get_equal_shares_however_many_connections_they_have() -> None:
     passes = Passes()
-    turns = Turns(passes.clock)
+    turns = Turns(passes.clock, passes.clock)
     many = [Reader(passes, turns, "many") for _ in range(50)]
     few = [Reader(passes, turns, "few") for _ in range(2)]
     tasks = [asyncio.create_task(each.handle(1_000_000)) for each in many + few]
@@ -117,7 +117,7 @@ async def test_a_turn_of_wasted_frames_has_a_pause_after_it_and_another_has_none
     pauses: list[float], *, wasted: bool
 ) -> None:
     passes = Passes()
-    turn = Turn(Turns(passes.clock), 4, 1.0)
+    turn = Turn(Turns(passes.clock, passes.clock), 4, 1.0)
     for number in range(120):
         turn.begin()
         if wasted:
@@ -133,7 +133,7 @@ async def test_a_turn_of_wasted_frames_has_a_pause_after_it_and_another_has_none
 
 async def test_a_connection_that_wastes_little_does_not_wait_for_those_that_waste_much(pauses: list[float]) -> None:
     passes = Passes()
-    turns = Turns(passes.clock)
+    turns = Turns(passes.clock, passes.clock)
     turn = Turn(turns, 8, 1.0)
     for number in range(800):
         turns.wasted.delay(10.0)  # those of others
@@ -152,7 +152,7 @@ async def test_a_turn_is_over_by_its_time_or_by_its_frames_and_a_limit_of_0_is_n
     passes = Passes()
 
     def frames_of(most_frames: int, most_seconds: float) -> int:
-        turn = Turn(Turns(passes.clock), most_frames, most_seconds)
+        turn = Turn(Turns(passes.clock, passes.clock), most_frames, most_seconds)
         for number in range(1, 1000):
             turn.begin()
             passes.done(0.001)
@@ -165,10 +165,36 @@ async def test_a_turn_is_over_by_its_time_or_by_its_frames_and_a_limit_of_0_is_n
 
 async def test_a_turn_begins_anew_when_others_had_theirs_meanwhile() -> None:
     passes = Passes()
-    turn = Turn(Turns(passes.clock), 3, 0.01)
+    turn = Turn(Turns(passes.clock, passes.clock), 3, 0.01)
     for _ in range(10):
         turn.begin()
         passes.done(1.0)  # waiting for room, for instance
-        turn.restart()
+        turn.begin(anew=True)
         passes.done(0.001)
         assert not turn.is_over()
+
+
+async def test_time_in_which_other_processes_ran_does_not_end_a_turn() -> None:
+    passes, worked = Passes(), Passes()
+    turn = Turn(Turns(passes.clock, worked.clock), 0, 0.002)
+    turn.begin(anew=True)
+    passes.done(0.005)
+    assert not turn.is_over()
+    for clock in (passes, worked):
+        clock.done(0.002)
+    assert turn.is_over()
+    await turn.next(0)
+    passes.done(0.005)
+    assert not turn.is_over()
+
+
+async def test_a_turn_does_not_begin_anew_before_what_it_has_wasted_is_made_up_for(pauses: list[float]) -> None:
+    passes = Passes()
+    turn = Turn(Turns(passes.clock, passes.clock), 4, 1.0)
+    for number in range(4):
+        turn.begin(anew=True)
+        turn.waste()
+        passes.done(0.003)
+        assert turn.is_over() == (number == 3)
+    await turn.next(0)
+    assert pauses == [pytest.approx(4 * 0.012)]

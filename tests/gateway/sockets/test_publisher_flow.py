@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
@@ -40,6 +41,17 @@ async def test_a_publisher_far_over_max_in_flight_loses_nothing_and_little_is_he
     await sending
     assert [(answer["eventId"], answer["seq"]) for answer in answers] == [(e, n) for n, e in enumerate(ids, start=1)]
     assert not connection.paused
+
+
+async def test_frames_that_arrive_together_stay_together_however_many_came_before(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_frames_per_turn=8, max_turn=0.0)
+    raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"))
+    assert (await raw.receive())["type"] == "opened"
+    for batch in range(4):
+        appends = [{"type": "append", "events": [new_event(f"e{batch}-{number}")]} for number in range(7)]
+        raw.write_at_once(b"".join(client_frame(json.dumps(each).encode()) for each in appends))
+        assert len((await raw.receive())["acks"]) == 7
+    raw.close()
 
 
 async def test_one_frame_may_exceed_max_in_flight(start_gateway: StartGateway) -> None:
