@@ -210,6 +210,14 @@ async def test_the_latest_cluster_time_and_the_version_of_the_api_go_with_each_c
     database.close()
 
 
+async def test_a_server_that_is_no_longer_the_primary_gets_no_command(database: PlayedDatabase) -> None:
+    end = await database.hold()
+    database.description.is_writable = False
+    database.commands(insert(1))
+    end.receive()
+    assert (end.requests, database.pool.active_sockets, len(database.jobs)) == ([], 0, 1)
+
+
 @pytest.mark.parametrize("limit", [None, 5.0])
 async def test_a_socket_that_is_given_back_waits_as_long_as_the_driver_has_it_wait(limit: float | None) -> None:
     database = PlayedDatabase(**({} if limit is None else {"socketTimeoutMS": limit * 1000}))

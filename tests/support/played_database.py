@@ -76,8 +76,9 @@ class PlayedDatabase:
         self.ends: list[PlayedEnd] = []
         self.judged: list[BaseException] = []
         """The errors that the driver has been asked to judge."""
-        description = SimpleNamespace(address=_ADDRESS, is_writable=True, server_type=SERVER_TYPE.RSPrimary)
-        server = SimpleNamespace(pool=self.pool, description=description)
+        self.description = SimpleNamespace(address=_ADDRESS, is_writable=True, server_type=SERVER_TYPE.RSPrimary)
+        """What the driver knows of the server."""
+        server = SimpleNamespace(pool=self.pool, description=self.description)
         self.client._select_server = lambda *_: server  # type: ignore[method-assign,assignment]
         self.client._topology.handle_error = self._judge  # type: ignore[method-assign,assignment]
         self.jobs: list[tuple[asyncio.Future[Any], Callable[[], Any]]] = []
