@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import gc
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from uuid import uuid4
 
 import pytest
@@ -51,6 +52,18 @@ async def start_gateway(database_uri: str, database_name: str) -> AsyncIterator[
 async def gateway(start_gateway: StartGateway) -> Gateway:
     """A gateway with the default settings."""
     return await start_gateway()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Run no garbage collector meanwhile, and none on the tests later: scans would take a third of the collection, and
+    find nothing, because all tests stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

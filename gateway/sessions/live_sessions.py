@@ -112,7 +112,7 @@ class LiveSessions:
         async with storage_deadline(self._rest_timeout):
             await self.prepared.wait()  # the embedded database hangs if an index is built while sessions come in
         if record.session_id not in self.live:
-            self._make_room(record)  # first, so that the store never gets a session that nobody was told of
+            self._make_room(record)  # before the store gets a session that nobody would be told of
         as_of = self._context.store.events.troubles
         created = await self._context.store.sessions.create(record)
         if created:

@@ -23,6 +23,7 @@ def test_a_bot_imports_nothing_of_the_server() -> None:
     assert (output.strip(), errors) == ("", "")
 
 
+@pytest.mark.slow
 def test_a_start_imports_the_rest_after_the_embedded_database_and_token_code_only_with_a_key() -> None:
     program = """
 import sys

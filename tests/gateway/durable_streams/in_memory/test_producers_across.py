@@ -97,6 +97,7 @@ async def play(seed: int) -> list[ItemId]:
     return [item for event_id in log if (item := ItemId.read(event_id)) is not None]
 
 
+@pytest.mark.slow
 async def test_nothing_of_an_older_epoch_is_stored_after_a_newer_one_whichever_gateway_is_asked() -> None:
     overtaken = 0
     for seed in range(SCHEDULES):
