@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable
 from typing import Final, Never
 
@@ -11,7 +12,12 @@ _COLLECTOR: Final = (5_000, 1, 150_000)
 """The thresholds of the garbage collector: how many more objects than were freed start a scan of the new ones; how many
 of these scans include the last survivors; and how many of those scan everything."""
 _PAUSE: Final = 0.05
-"""Seconds between two scans of what is new."""
+"""Seconds between two scans of what is new, while there is much to do."""
+_LONG_PAUSE: Final = 0.2
+"""The same while there is little to do."""
+_LITTLE: Final = 0.2
+"""The share of a core up to which the loop has little to do. It then makes less in a long pause than it may make in a
+short one."""
 
 
 def hold_collector() -> None:
@@ -34,14 +40,19 @@ def calm_collector() -> None:
     gc.enable()
 
 
-async def scan_often(collect: Callable[[int], object] = gc.collect) -> Never:
-    """Scan what is new twenty times a second, before it is much.
+async def scan_often(
+    collect: Callable[[int], object] = gc.collect, worked: Callable[[], float] = time.thread_time
+) -> Never:
+    """Scan what is new twenty times a second, before it is much. `worked`: the CPU seconds of this thread.
 
     The collector counts how many more objects there are, and not how many were replaced. Each event replaces ten that
     wait for the next one. With thousands of calls, 25,000 of them were new whenever the count reached its threshold.
     When thousands of sessions enter memory at the same time, a scan of a third of a second's survivors took 5 ms.
     """
+    pause, before = _PAUSE, worked()
     while True:
         for generation in (0, 1):
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pause)
             collect(generation)
+            now = worked()
+            pause, before = _LONG_PAUSE if now - before < _LITTLE * pause else _PAUSE, now

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from turnwire.store.embedded import die_with_parent, op_msg
 from turnwire.store.embedded.data_directory import DataDirectory
+from turnwire.store.embedded.ending import POLL_SECONDS, ends_within
 from turnwire.store.embedded.faults import DirectoryLocked, EmbeddedDatabaseError, PortTaken
 from turnwire.store.embedded.places import HOST, knock, refuses
 from turnwire.store.embedded.program import SETTING, Program, environment
@@ -25,7 +26,6 @@ READY_SECONDS: Final = 60.0
 whole write-ahead log; 1 to 5 seconds were measured. Each start also visits all stored documents, at 3 µs each."""
 WORK_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 3600.0
-POLL_SECONDS: Final = 0.05
 _START_POLL_SECONDS: Final = 0.005
 _ANSWER_SECONDS: Final = 2.0
 STRANGER_POLLS: Final = 200
@@ -82,6 +82,10 @@ class Child:
         if answer is None or not answer.get("ok"):
             raise EmbeddedDatabaseError(f"the embedded database refuses {next(iter(document))}: {answer}")
         return answer
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait until the server has ended, for this many seconds at most. Return whether it has."""
+        return await ends_within(self._process, seconds)
 
     async def is_broken(self) -> bool:
         """Return whether the server answers, but fails every command."""

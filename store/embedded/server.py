@@ -10,9 +10,10 @@ import logging
 from pathlib import Path
 from typing import Final, Self
 
-from turnwire.store.embedded.child import POLL_SECONDS, Child, Launch
+from turnwire.store.embedded.child import Child, Launch
 from turnwire.store.embedded.data_directory import DataDirectory
 from turnwire.store.embedded.directory_mark import DirectoryRefused, check_mark, keep_mark
+from turnwire.store.embedded.ending import POLL_SECONDS
 from turnwire.store.embedded.faults import DirectoryLocked, EmbeddedDatabaseError, PortTaken
 from turnwire.store.embedded.places import HOST, free_port
 from turnwire.store.embedded.program import Engine, find_program, packaged_engine
@@ -23,7 +24,8 @@ from turnwire.store.embedded.users import create_user, drop_other_users
 _LOCKED_SECONDS: Final = 3.0
 """Seconds to wait for the directory, which the child of a killed gateway may hold for a moment longer."""
 _BACKOFF_SECONDS: Final = (0.2, 5.0)
-_POLLS_PER_PROBE: Final = 20
+_PROBE_SECONDS: Final = 2.0
+"""Seconds between two questions whether the storage engine has given up. Each takes a new connection."""
 _PREPARED_SECONDS: Final = 5.0
 _SPARE_COLLECTIONS: Final = 32
 """Enough collections to touch every table that documents are spread over; 18 suffice in the current version."""
@@ -175,11 +177,8 @@ class EmbeddedDatabase:
 
     async def _until_dead(self) -> None:
         """Wait until the child is dead. Kill it if its storage engine has given up, as on a full disk."""
-        polls = 0
-        while (child := self._child) is not None and child.pid is not None:
-            await asyncio.sleep(POLL_SECONDS)
-            polls += 1
-            if polls % _POLLS_PER_PROBE == 0 and await child.is_broken():
+        while (child := self._child) is not None and not await child.ends_within(_PROBE_SECONDS):
+            if await child.is_broken():
                 _log.error("the embedded database fails at every command, as it does when the disk is full")
                 child.kill()
 

@@ -16,6 +16,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from tests.support.gateways import Gateway, Json, new_event, new_id
+from turnwire.gateway.access.asked import Asked
 from turnwire.gateway.config import Config
 from turnwire.gateway.running import app as application
 from turnwire.store.mongo import Store
@@ -182,6 +183,30 @@ async def test_live_subscribers_cost_the_database_nothing(gateway: Gateway, comm
         pushed = await subscriber.receive_json()
         assert [event["seq"] for event in pushed["events"]] == list(range(1, 51)), "one frame for each commit"
     assert commands.taken() == ["insert events"]
+
+
+async def test_a_silent_socket_keeps_few_coroutines_and_nothing_of_its_handshake(gateway: Gateway) -> None:
+    """A coroutine takes 200 to 400 bytes of each open socket."""
+    before = asyncio.all_tasks()
+    subscriber = await gateway.client.ws_connect(f"{gateway.ws_url}/subscribe")
+    bot = await publisher(gateway, new_id("s"))
+    kept = sorted(names for task in asyncio.all_tasks() - before if "receive" in (names := awaited(task)))
+    assert kept == [
+        ["_handle_request", "handle", "__call__", "publish", "_serve", "read", "receive"],
+        ["_handle_request", "handle", "__call__", "subscribe", "read", "receive"],
+    ]
+    assert not [each for each in gc.get_objects() if isinstance(each, Asked)]
+    await subscriber.close()
+    await bot.close()
+
+
+def awaited(task: asyncio.Task[Any]) -> list[str]:
+    """Return the names of the coroutines that a task is in, the outermost first, down to `receive`."""
+    names, coroutine = list[str](), task.get_coro()
+    while (code := getattr(coroutine, "cr_code", None)) is not None and "receive" not in names:
+        names.append(code.co_name)
+        coroutine = coroutine.cr_await  # type: ignore[union-attr]  # a coroutine's, since it has code
+    return names
 
 
 async def test_a_stored_event_leaves_few_bytes_in_memory(gateway: Gateway) -> None:

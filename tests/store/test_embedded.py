@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import stat
@@ -20,6 +21,7 @@ from pymongo.errors import OperationFailure
 
 from tests.support.processes import clean_environment, is_running, wait_until
 from turnwire.store.embedded import die_with_parent
+from turnwire.store.embedded.ending import ends_within
 from turnwire.store.embedded.faults import EmbeddedDatabaseError
 from turnwire.store.embedded.op_msg import is_broken
 from turnwire.store.embedded.places import HOST
@@ -150,6 +152,29 @@ async def test_a_killed_child_is_replaced_on_the_same_port_with_its_data(tmp_pat
         assert database.pid not in {None, first}
         await asyncio.to_thread(insert, uri, "after")
         assert await asyncio.to_thread(names, uri) == ["after", "before"]
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"])
+
+
+@pytest.mark.parametrize("has_pidfd", [True, False])
+async def test_the_end_of_a_child_is_noticed_with_and_without_help_of_the_kernel(
+    monkeypatch: pytest.MonkeyPatch, has_pidfd: bool
+) -> None:
+    def missing(_: int) -> int:
+        raise OSError(errno.ENOSYS, "not implemented")
+
+    if not has_pidfd:
+        monkeypatch.setattr(os, "pidfd_open", missing)
+    process = sleeper()
+    assert not await ends_within(process, 0)
+    ending = asyncio.create_task(ends_within(process, 60))
+    await asyncio.sleep(0)
+    process.kill()
+    async with asyncio.timeout(10):
+        assert await ending
+        assert await ends_within(process, 60)
 
 
 async def test_a_first_start_that_was_killed_halfway_is_made_again(tmp_path: Path) -> None:

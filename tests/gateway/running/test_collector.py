@@ -68,6 +68,20 @@ async def test_objects_that_replace_others_are_scanned_before_they_are_many(
     assert len(waiting) + len(more) > _MOST_AT_ONCE > max(scans)
 
 
+async def test_a_loop_with_little_to_do_is_woken_for_a_scan_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts as little to use up to a fifth of a core."""
+    pauses, clock, left = list[float](), [0.0], [0.03, 0.004, 0.02, 0.06, 0.005]  # seconds of work in each pause
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock[0] += left.pop()
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(IndexError):
+        await scan_often(lambda _: None, lambda: clock[0])
+    assert pauses == [0.05, 0.2, 0.05, 0.05, 0.2, 0.2]
+
+
 async def test_every_other_scan_includes_the_survivors_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     class Enough(Exception):
         """Ends the scans."""
