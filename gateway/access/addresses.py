@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import islice
+from typing import Final
 
 from turnwire.gateway.config.access import UNIX_PEER, Network
 
 _Address = IPv4Address | IPv6Address
+_MOST_HOPS: Final = 32
+"""How many addresses of X-Forwarded-For are looked at. A client may send thousands that look like trusted proxies."""
 
 
 class ClientAddresses:
@@ -28,9 +32,9 @@ class ClientAddresses:
         """
         if not (self._networks or self._trusts_unix) or not self._trusts(address := _parse_peer(peer)):
             return _counted_peer(peer)
-        hops = [hop.strip() for value in forwarded for hop in value.split(",")]
-        for hop in reversed(hops):
-            found = _parse_hop(hop)
+        hops = (hop for value in reversed(forwarded) for hop in reversed(value.split(",")))
+        for hop in islice(hops, _MOST_HOPS):
+            found = _parse_hop(hop.strip())
             if found is None:
                 break  # nothing vouches for what precedes an invalid hop
             address = found

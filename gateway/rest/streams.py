@@ -23,15 +23,19 @@ class HttpStream:
 
     def __init__(
         self,
+        request: web.Request,
         guest: Guest,
         session_id: str | None,
+        *,
         end: Callable[[], None],
         outbox: FrameOutbox | None,
-        scope: Scope = Scope.READ,
+        scope: Scope,
     ) -> None:
         """`session_id`: None for a stream about many sessions. `scope`: the scope that the stream needs for as long as
         it lasts."""
+        self._request = request
         self.guest = guest
+        self.counted_as = guest.counted_as
         self._scope = scope
         self.outbox = outbox
         """The frames that wait for the client; None if the answer is written part by part."""
@@ -48,8 +52,14 @@ class HttpStream:
         self.guest.limited(OUTBOX_LIMIT)
         self.end()
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the client has left. A stream that waits for news does not notice by itself."""
+        transport = self._request.transport
+        return transport is None or transport.is_closing()
+
     def check_alive(self, _now: float) -> None:
-        if self.guest.may_expire and self.guest.due() == "expired":
+        if self._request.transport is None or (self.guest.may_expire and self.guest.due() == "expired"):
             self.end()
 
     def judge_again(self) -> None:
@@ -74,6 +84,7 @@ class Streams:
         self._access = access
         self._most = most
         self._each = ClientCounts(most_each)
+        self._streams: set[HttpStream] = set()
 
     @contextmanager
     def begun(
@@ -87,36 +98,50 @@ class Streams:
     ) -> Iterator[HttpStream]:
         """Open a stream for the length of the block. Raises Overloaded, Refusal (429)."""
         guest = guest_of(request, self._access.reception)
-        who = guest.counted_as
-        stream = HttpStream(guest, session_id, end, outbox, scope)
+        stream = HttpStream(request, guest, session_id, end=end, outbox=outbox, scope=scope)
         with guest.counted():
-            self._enter(guest, who)
+            self._check(stream.counted_as)
+            self._each.enter(stream.counted_as)
+            self._streams.add(stream)
             self._connections.followers.add(stream)
             guest.opened("stream", session_id)
             try:
                 yield stream
             finally:
-                self._connections.followers.discard(stream)
-                self._each.leave(who)
+                self._leave(stream)
                 guest.left(None)
 
     def check(self, request: web.Request) -> None:
         """Raise Overloaded if there is no room for another stream. Call this before finding out whether the session
         exists."""
-        self._check_all()
-        who = client_of(request)
-        if 0 < self._each.limit <= self._each.of(who):
-            raise self._too_many()
+        self._check(client_of(request))
 
-    def _enter(self, guest: Guest, who: str) -> None:
-        self._check_all()
-        if not self._each.enter(who):
-            raise self._too_many()
-
-    def _check_all(self) -> None:
+    def _check(self, who: str) -> None:
         self._connections.check_draining()
-        if self._most and len(self._connections.followers) >= self._most:
-            raise Overloaded(f"the gateway has {self._most} streams, which is the limit; try again later", "streams")
+        try:
+            self._check_counts(who)
+        except Overloaded:
+            if not self._drop_gone():
+                raise
+            self._check_counts(who)
 
-    def _too_many(self) -> Overloaded:
-        return Overloaded(f"this client has {self._each.limit} streams, which is the limit", "streams")
+    def _check_counts(self, who: str) -> None:
+        if self._most and len(self._streams) >= self._most:
+            raise Overloaded(f"the gateway has {self._most} streams, which is the limit; try again later", "streams")
+        if 0 < self._each.limit <= self._each.of(who):
+            raise Overloaded(f"this client has {self._each.limit} streams, which is the limit", "streams")
+
+    def _drop_gone(self) -> bool:
+        """End the streams whose clients have left, and count them no more. Return whether there were any: a page that
+        is loaded again opens its streams anew at once."""
+        gone = [stream for stream in self._streams if stream.is_gone]
+        for stream in gone:
+            self._leave(stream)
+            stream.end()
+        return bool(gone)
+
+    def _leave(self, stream: HttpStream) -> None:
+        if stream in self._streams:
+            self._streams.discard(stream)
+            self._connections.followers.discard(stream)
+            self._each.leave(stream.counted_as)

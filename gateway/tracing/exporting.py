@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from turnwire.gateway.config import ConfigError
+from turnwire.gateway.tracing.brief_session import BriefSession
 from turnwire.version import __version__
 
 _CLOSE_SECONDS: Final = 1.0
@@ -27,6 +28,8 @@ _BATCH_SIZE: Final = 128
 OpenTelemetry's default would take four times as long."""
 _SIZES: Final = ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_SESSIONS: Final = tuple(f"OTEL_PYTHON_EXPORTER_OTLP_HTTP_{kind}CREDENTIAL_PROVIDER" for kind in ("", "TRACES_"))
+"""The variables that name a session with credentials."""
 _log = logging.getLogger("turnwire.tracing")
 
 
@@ -54,8 +57,10 @@ class CountedExporter(SpanExporter):
     """Passes spans on and counts them. Logs once when the collector stops taking them, and once when it takes them
     again."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: SpanExporter, session: BriefSession | None = None) -> None:
+        """`session`: the one that the exporter uses, if it is ours."""
         self._exporter = exporter
+        self._session = session
         self.sent = 0
         self.lost = 0
         self._failing = False
@@ -68,7 +73,9 @@ class CountedExporter(SpanExporter):
         else:
             self.sent += len(spans)
         if failed and not self._failing:
-            _log.warning("spans do not reach the collector; they are dropped while that lasts")
+            fault = "" if self._session is None else self._session.fault
+            why = f" ({fault})" if fault else ""
+            _log.warning("spans do not reach the collector%s; they are dropped while that lasts", why)
         elif self._failing and not failed:
             _log.info("spans reach the collector again")
         self._failing = failed
@@ -88,7 +95,7 @@ class Exporting:
         """`exporter`: by default the one that the OTEL_* variables name. Raises ConfigError if they cannot be
         followed."""
         self.ids = Ids()
-        self._exporter = CountedExporter(_exporter_of_environment() if exporter is None else exporter)
+        self._exporter = _exporter_of_environment() if exporter is None else CountedExporter(exporter)
         self._provider = TracerProvider(resource=_resource(), id_generator=self.ids, shutdown_on_exit=False)
         self.tracer = self._provider.get_tracer("turnwire", __version__)
         # `CountedExporter` reports a collector that is away; the exporter itself would log every attempt.
@@ -130,7 +137,7 @@ def _resolve(closed: asyncio.Future[None]) -> None:
         closed.set_result(None)
 
 
-def _exporter_of_environment() -> SpanExporter:
+def _exporter_of_environment() -> CountedExporter:
     wanted = os.environ.get("OTEL_TRACES_EXPORTER") or "otlp"
     if wanted != "otlp":
         raise ConfigError(f"OTEL_TRACES_EXPORTER: must be otlp or none (given: {wanted[:100]!r})")
@@ -138,7 +145,8 @@ def _exporter_of_environment() -> SpanExporter:
         protocol = os.environ.get(name) or "http/protobuf"
         if protocol != "http/protobuf":
             raise ConfigError(f"{name}: must be http/protobuf (given: {protocol[:100]!r})")
-    return OTLPSpanExporter()
+    session = None if any(os.environ.get(name) for name in _SESSIONS) else BriefSession()
+    return CountedExporter(OTLPSpanExporter(session=session), session)
 
 
 def _batch_size() -> int | None:

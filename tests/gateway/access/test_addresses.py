@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from turnwire.gateway.access import addresses
 from turnwire.gateway.access.addresses import ClientAddresses
 
 
@@ -36,6 +39,13 @@ def test_the_client_address_is_the_sockets_or_the_rightmost_untrusted_forwarded_
     trusted: str, peer: str, forwarded: list[str], found: str
 ) -> None:
     assert ClientAddresses(trusted).find(peer, forwarded) == found
+
+
+def test_of_thousands_of_trusted_proxies_only_the_last_few_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looking = Mock(wraps=addresses._parse_hop)
+    monkeypatch.setattr(addresses, "_parse_hop", looking)
+    assert ClientAddresses("10.0.0.0/8").find("10.0.0.1", ["203.0.113.9", *["10.0.0.2, " * 800 + "10.0.0.3"] * 4])
+    assert looking.call_count <= 100
 
 
 @given(forwarded=st.lists(st.text(max_size=40), max_size=4))

@@ -174,6 +174,24 @@ async def test_a_draining_gateway_ends_its_event_streams(start_gateway: StartGat
     await stopping
 
 
+async def test_a_client_that_has_left_gives_up_its_places_at_once(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(max_streams=2, max_streams_per_principal=1)
+    session_id = await gateway.create()
+    for _ in range(3):  # as a page that is loaded again and again
+        async with follow(gateway, session_id) as stream:
+            await stream.until("caughtUp")
+            await gateway.refused("GET", f"/sessions/{session_id}/events", 503, headers=SSE)
+            [held] = gateway.followers
+            stream.response.close()
+            async with asyncio.timeout(10):
+                while not held.is_gone:
+                    await asyncio.sleep(0.001)
+    async with asyncio.timeout(10):
+        while gateway.followers:
+            held.check_alive(0.0)  # as every second
+            await asyncio.sleep(0.001)
+
+
 async def test_an_event_stream_begins_with_the_session_even_after_its_end(gateway: Gateway) -> None:
     session_id = await gateway.create()
     await gateway.fill(session_id, 2)
