@@ -1,1 +1,2 @@
-"""The surroundings of the driver: the threads that it works in, and the troubles that it notices by itself."""
+"""The surroundings of the driver: its threads, the connections that it lends for commits, and the troubles that it
+notices by itself."""

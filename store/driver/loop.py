@@ -26,8 +26,8 @@ class DriverLoop(asyncio.AbstractEventLoop):
     """The running loop, except that `run_in_executor` uses threads of this object. Owned by that loop.
 
     Motor's own threads take turns, so each is cold when it is woken, and a result passes through a second future and
-    its lock. Here, the thread that was busy last gets the next operation, so a commit that comes alone takes a quarter
-    less CPU. Motor calls no methods of its loop other than these.
+    its lock. Here, the thread that was busy last gets the next operation, so an operation that comes alone takes a
+    quarter less CPU. Motor calls no methods of its loop other than these.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most_threads: int = MOST_THREADS) -> None:
