@@ -157,6 +157,7 @@ class Connection:
         `take` is called with each data frame. If it returns an awaitable, that is awaited before the next frame.
         `pause` is called before each await, and at the end: until then, the frames that `take` gets arrived together.
         """
+        outbox = self.outbox
         self._turn.begin()  # frames may have arrived with the handshake
         try:
             while self.closing is None:
@@ -179,10 +180,10 @@ class Connection:
                 if self._turn.is_over() and self.closing is None:
                     pause()
                     await self._wait_for_turn()
-                if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
+                if outbox.size > outbox.max_bytes * _REPLIES_SHARE:
                     pause()
                     self._blocked = True
-                    await self.outbox.room(_REPLIES_SHARE)
+                    await outbox.room(_REPLIES_SHARE)
                     self._blocked = False
         finally:
             pause()
