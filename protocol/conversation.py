@@ -114,8 +114,8 @@ class Conversation:
         if payload.get("final") is False:
             return
         interrupted = payload.get("interrupted") is True
-        by = cutter(payload, "cutBy", OTHER[side]) if interrupted else None
-        utterance = self._utterance(seq, side, payload, offset, cut=by == OTHER[side])
+        cut = interrupted and cutter(payload, "cutBy", OTHER[side]) == OTHER[side]
+        utterance = self._utterance(seq, side, payload, offset, cut=cut)
         source = payload.get("source")
         source = source if isinstance(source, str) else None
         if source not in UNSPOKEN:

@@ -156,6 +156,7 @@ class Connection:
 
     async def read(self) -> None:
         """Read until the connection ends. Close it for a frame of the wrong kind."""
+        outbox = self.outbox
         self._turn.begin()  # frames may have arrived with the handshake
         try:
             while self.closing is None:
@@ -178,10 +179,10 @@ class Connection:
                 if self._turn.is_over() and self.closing is None:
                     self.pass_on()
                     await self._wait_for_turn()
-                if self.outbox.size > self.outbox.max_bytes * _REPLIES_SHARE:
+                if outbox.size > outbox.max_bytes * _REPLIES_SHARE:
                     self.pass_on()
                     self._blocked = True
-                    await self.outbox.room(_REPLIES_SHARE)
+                    await outbox.room(_REPLIES_SHARE)
                     self._blocked = False
         finally:
             self.pass_on()

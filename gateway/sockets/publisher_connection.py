@@ -85,7 +85,7 @@ class PublisherConnection(GuestConnection):
         self._owed = 0.0
         """Seconds for which the socket is left unread, to keep the rate of events."""
         self._room: asyncio.Future[None] | None = None
-        self._gathered = GatheredEvents(self.limits)
+        self._gathered = GatheredEvents(self.limits, serving.clock)
         """Empty during every await."""
 
     # Called by the session
@@ -216,10 +216,9 @@ class PublisherConnection(GuestConnection):
             return  # after `complete` the rest is ignored, so that what waits stays bounded
         self._in_flight += len(events)
         self._in_flight_bytes += size
-        now = self.serving.clock()
         if self._events is not None:
-            self._owed = self._events.spend(now, len(events))
-        if self._gathered.add(events, size, now):
+            self._owed = self._events.spend(self.serving.clock(), len(events))
+        if self._gathered.add(events, size):
             self.pass_on()
 
     def pass_on(self) -> None:

@@ -60,7 +60,10 @@ def spoken(payload: JsonObject, zero: int | None) -> tuple[int | None, int | Non
 
     Reads `…Ms`, or else `…At`, a wire time. `zero` is the start of the call, in milliseconds since 1970.
     """
-    began, ended = millis(payload.get("startedMs")), millis(payload.get("endedMs"))
+    began, ended = payload.get("startedMs"), payload.get("endedMs")
+    if type(began) is type(ended) is int and 0 <= began <= ended <= _LATEST_MS:  # as most are
+        return began, ended
+    began, ended = millis(began), millis(ended)
     if began is None:
         began = _since(payload.get("startedAt"), zero)
     if ended is None:

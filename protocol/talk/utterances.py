@@ -63,21 +63,24 @@ class Utterances:
                 del kept[-_AT_ONCE:]
 
     def add(self, side: Side, utterance: Utterance, *, aside: bool = False) -> None:
-        self.unmeasured += not utterance.measured
-        self.latest_end = max(self.latest_end, utterance.end)
+        start, seq, end, measured, _, _ = utterance
+        if not measured:
+            self.unmeasured += 1
+        self.latest_end = max(self.latest_end, end)
         kept = (self.asides if aside else self.speech)[side]
         if kept and utterance < kept[-1]:
             insort(kept, utterance)
         else:
             kept.append(utterance)
         if not aside:
-            self._count_turns((utterance.start, utterance.seq, side))
+            self._count_turns((start, seq, side))
 
     def _count_turns(self, new: tuple[int, int, Side]) -> None:
         """Insert into the order, and count turns again between its two neighbours, the only ones affected."""
         order, side = self._order, new[2]
         if not order or order[-1] < new:  # as most utterances are
-            self._turns[side] += not order or order[-1][2] != side
+            if not order or order[-1][2] != side:
+                self._turns[side] += 1
             order.append(new)
             return
         index = bisect_left(order, new)

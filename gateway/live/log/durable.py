@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -32,7 +32,7 @@ class Durable(Struct):
     def millis(self) -> list[int]:
         """Return the times of all events, in milliseconds since 1970. Call this once all events are there."""
         if self._millis is None:
-            self._millis = _millis_of(time_of(event) for _, event in self.events)
+            self._millis = _millis_of(admitted_times(self.events))
         return self._millis
 
     def add_found(self, found: Iterable[Event]) -> None:
@@ -66,6 +66,11 @@ def time_of(event: EventIn) -> datetime:
     """Return the timestamp of an admitted event."""
     assert event.timestamp is not None, "every admitted event has one"
     return event.timestamp
+
+
+def admitted_times(events: Sequence[tuple[int, EventIn]]) -> list[datetime]:
+    """Return `time_of` each of these events, without a call for each."""
+    return [event.timestamp for _, event in events]  # type: ignore[misc]  # every admitted event has one
 
 
 def rise(last: datetime | None, times: Iterable[datetime]) -> bool:

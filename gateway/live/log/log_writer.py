@@ -7,7 +7,7 @@ import logging
 from array import array
 from collections.abc import Awaitable, Callable, Mapping
 
-from turnwire.gateway.live.log.durable import Durable, rise, time_of
+from turnwire.gateway.live.log.durable import Durable, admitted_times, rise, time_of
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import LogRolledBack
 from turnwire.protocol.messages import Event, EventIn
@@ -90,7 +90,7 @@ async def commit(
     unsure = False
     while pending := list(ledger.pending()):
         last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
-        if not rise(last, [time_of(event) for _, event in pending]):
+        if not rise(last, admitted_times(pending)):
             await _note_disorder(store, state)
         documents = event_documents(state.session_id, pending, state.record.life)
         try:
