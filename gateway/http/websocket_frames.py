@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -13,6 +14,13 @@ _WHOLE_MESSAGES: Final = (0x81, 0x82)
 """The first bytes of a text and of a binary message that consist of one frame."""
 _FRAMES_AT_ONCE: Final = 128
 """The frames that are passed on before others get a turn: about a third of a millisecond."""
+AT_ONCE: Final = 6
+"""The slices of all connections that are passed on in one pass of the loop."""
+_MUCH: Final = 64 * 1024
+"""Bytes that are dropped before a socket rests. The loop reads a socket that hands over as much as it has room for 32
+times in a pass, which is 8 MiB."""
+_REST: Final = 0.05
+"""Seconds."""
 _BROKEN: Final = b"\xf0\x80"
 """The head of a frame with reserved bits. aiohttp refuses it with 1002."""
 
@@ -37,9 +45,6 @@ class Source(Protocol):
 
     def hold_reading(self) -> None: ...
     def release_reading(self) -> None: ...
-    def soon(self, work: Callable[[], None]) -> None:
-        """Call `work` after other tasks have had their turn."""
-
     def close(self) -> None: ...
 
 
@@ -54,11 +59,17 @@ class StrictReader:
     of other connections. The socket is not read until all have been.
     """
 
-    __slots__ = ("_amid_message", "_at", "_backlog", "_has_ended", "_held", "_left", "_reader", "_source")
+    __slots__ = (  # several to a line: a line for each would hide the class
+        "_amid_message", "_at", "_backlog", "_has_ended", "_held", "_is_due", "_left", "_reader", "_soon", "_source",
+    )  # fmt: skip
 
-    def __init__(self, reader: Reader, source: Source) -> None:
+    def __init__(self, reader: Reader, source: Source, soon: Callable[[Callable[[], None]], None]) -> None:
+        """`soon`: has something called after others have had their turn."""
         self._reader = reader
         self._source = source
+        self._soon = soon
+        self._is_due = False
+        """Whether `_go_on` is about to be called."""
         self._held = b""
         """The start of a frame, too short to check yet."""
         self._left = 0
@@ -111,11 +122,18 @@ class StrictReader:
         """Pass on the data up to `at`, and the rest later."""
         self._backlog, self._at = data, at
         self._source.hold_reading()
-        self._source.soon(self.go_on)
+        self.resumed()
         return self._reader.feed_data(data[begin:at])
 
-    def go_on(self) -> None:
+    def resumed(self) -> None:
+        """Pass on the next slice soon, if one waits."""
+        if self._backlog and not self._is_due:
+            self._is_due = True
+            self._soon(self._go_on)
+
+    def _go_on(self) -> None:
         """Pass on the next slice, if one waits and the previous one has been taken."""
+        self._is_due = False
         if not self._backlog or self._source.is_held:
             return
         data, at = self._backlog, self._at
@@ -154,10 +172,14 @@ class StrictReader:
 class DeafReader:
     """Stands in for another reader, and passes on only the end of the connection."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, source: Source) -> None:
         self._reader = reader
+        self._source = source
 
-    def feed_data(self, _data: bytes) -> tuple[bool, bytes]:
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        if len(data) >= _MUCH:
+            self._source.hold_reading()
+            asyncio.get_running_loop().call_later(_REST, self._source.release_reading)
         return False, b""
 
     def feed_eof(self) -> None:
