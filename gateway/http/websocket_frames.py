@@ -14,7 +14,7 @@ _WHOLE_MESSAGES: Final = (0x81, 0x82)
 """The first bytes of a text and of a binary message that consist of one frame."""
 _FRAMES_AT_ONCE: Final = 128
 """The frames that are passed on before others get a turn: about a third of a millisecond."""
-AT_ONCE: Final = 6
+AT_ONCE: Final = 4
 """The slices of all connections that are passed on in one pass of the loop."""
 _MUCH: Final = 64 * 1024
 """Bytes that are dropped before a socket rests. The loop reads a socket that hands over as much as it has room for 32
