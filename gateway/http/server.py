@@ -242,7 +242,7 @@ class _Connection(HttpProtocol):
         return not self._deaf
 
     def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
-        self._frames = StrictReader(parser, self, self._slices.soon)
+        self._frames = StrictReader(parser, self, self._slices)
         super().set_parser(self._frames, data_received_cb)  # type: ignore[arg-type]  # has the methods that aiohttp uses
 
     def ignore_input(self) -> None:

@@ -21,6 +21,8 @@ _MUCH: Final = 64 * 1024
 times in a pass, which is 8 MiB."""
 _REST: Final = 0.05
 """Seconds."""
+_SMALL: Final = 1024
+"""Bytes of which so few frames are that they are passed on at once."""
 _BROKEN: Final = b"\xf0\x80"
 """The head of a frame with reserved bits. aiohttp refuses it with 1002."""
 
@@ -48,6 +50,16 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+class Passes(Protocol):
+    """Shares out the passes of the loop to all connections."""
+
+    def begin(self) -> bool:
+        """Return whether a slice may be passed on at once."""
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Call `work` after others have had their turn."""
+
+
 class StrictReader:
     """Checks the heads of frames, and passes the bytes on to another reader, a slice at a time.
 
@@ -60,14 +72,13 @@ class StrictReader:
     """
 
     __slots__ = (  # several to a line: a line for each would hide the class
-        "_amid_message", "_at", "_backlog", "_has_ended", "_held", "_is_due", "_left", "_reader", "_soon", "_source",
+        "_amid_message", "_at", "_backlog", "_has_ended", "_held", "_is_due", "_left", "_passes", "_reader", "_source",
     )  # fmt: skip
 
-    def __init__(self, reader: Reader, source: Source, soon: Callable[[Callable[[], None]], None]) -> None:
-        """`soon`: has something called after others have had their turn."""
+    def __init__(self, reader: Reader, source: Source, passes: Passes) -> None:
         self._reader = reader
         self._source = source
-        self._soon = soon
+        self._passes = passes
         self._is_due = False
         """Whether `_go_on` is about to be called."""
         self._held = b""
@@ -93,6 +104,8 @@ class StrictReader:
             return self._reader.feed_data(data)
         data = self._held + data
         at, self._held, self._left = self._left, b"", 0
+        if len(data) - at > _SMALL and not self._passes.begin():
+            return self._put_off(data, 0, at)
         return self._pass_on(data, 0, at)
 
     def _pass_on(self, data: bytes, begin: int, at: int) -> tuple[bool, bytes]:
@@ -129,7 +142,7 @@ class StrictReader:
         """Pass on the next slice soon, if one waits."""
         if self._backlog and not self._is_due:
             self._is_due = True
-            self._soon(self._go_on)
+            self._passes.soon(self._go_on)
 
     def _go_on(self) -> None:
         """Pass on the next slice, if one waits and the previous one has been taken."""

@@ -30,6 +30,17 @@ async def test_a_few_pieces_are_done_in_each_pass_and_none_at_once() -> None:
     assert done == [*range(10)] * 5
 
 
+async def test_a_few_pieces_begin_at_once_in_each_pass_unless_others_wait() -> None:
+    portions = Portions(3)
+    assert [portions.begin() for _ in range(5)] == [True] * 3 + [False] * 2
+    await asyncio.sleep(0)
+    assert portions.begin()
+    portions.soon(lambda: None)
+    assert not portions.begin()
+    await asyncio.sleep(0)
+    assert portions.begin()
+
+
 async def test_work_that_fails_does_not_keep_the_rest_from_being_done(caplog: pytest.LogCaptureFixture) -> None:
     passes, portions, done = Passes(), Portions(1), list[int]()
     portions.soon(lambda: done.append(1 // 0))

@@ -39,6 +39,7 @@ class Connection:
         self.is_held = False
         self.is_read = True
         self.is_open = True
+        self.may_begin = True
         self.later: list[Callable[[], None]] = []
 
     def hold_reading(self) -> None:
@@ -47,12 +48,18 @@ class Connection:
     def release_reading(self) -> None:
         self.is_read = True
 
+    def begin(self) -> bool:
+        return self.may_begin
+
+    def soon(self, work: Callable[[], None]) -> None:
+        self.later.append(work)
+
     def close(self) -> None:
         self.is_open = False
 
 
 def reader_of(collector: Collector, connection: Connection) -> StrictReader:
-    return StrictReader(collector, connection, connection.later.append)
+    return StrictReader(collector, connection, connection)
 
 
 def read(*chunks: bytes) -> bytes:
@@ -145,6 +152,19 @@ def test_of_many_small_frames_a_few_are_passed_on_between_the_turns_of_others() 
     assert b"".join(collector.fed) == FLOOD * 2
     assert max(map(len, collector.fed)) <= 128 * SMALL
     assert connection.is_read
+
+
+@pytest.mark.parametrize("begun", [b"", client_frame(b"x" * 5000)])
+def test_if_others_have_had_their_share_of_a_pass_the_first_frames_wait_too(begun: bytes) -> None:
+    collector, connection = Collector(), Connection()
+    reader = reader_of(collector, connection)
+    reader.feed_data(begun[:3000])
+    connection.may_begin = False
+    assert reader.feed_data(begun[3000:] + FLOOD) == (False, b"")
+    assert b"".join(collector.fed) == begun
+    while connection.later:
+        connection.later.pop()()
+    assert b"".join(collector.fed) == begun + FLOOD
 
 
 def test_no_frames_are_passed_on_while_earlier_messages_wait() -> None:
