@@ -186,10 +186,6 @@ class HttpProtocol(web.RequestHandler):
     def reading_resumed(self) -> None:
         """Called when `is_held` has become False."""
 
-    def soon(self, work: Callable[[], None]) -> None:
-        """Call `work` after other tasks have had their turn."""
-        self._loop.call_soon(work)
-
 
 class Answer(web.Response):
     """An answer that can be sent as ready bytes, with a head that was made in advance. Otherwise, aiohttp makes the

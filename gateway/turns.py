@@ -16,7 +16,7 @@ SLICE_SECONDS: Final = 0.002
 time."""
 _GLANCE_SECONDS: Final = 0.0005
 """The same for looks at all sessions or connections, which never stop."""
-FRAMES_SECONDS: Final = 2 * SLICE_SECONDS
+FRAMES_SECONDS: Final = SLICE_SECONDS
 """Seconds that the frames of all connections take in a pass of the loop. Connections that come later in it wait for a
 turn."""
 _UNCOUNTED: Final = 0.001

@@ -32,7 +32,8 @@ from turnwire.gateway.http.framing import Unframed, check_framing
 from turnwire.gateway.http.headers import set_security_headers
 from turnwire.gateway.http.intake import SMALL, Intake
 from turnwire.gateway.http.malformed import answer_to_malformed
-from turnwire.gateway.http.websocket_frames import DeafReader, StrictReader
+from turnwire.gateway.http.portions import Portions
+from turnwire.gateway.http.websocket_frames import AT_ONCE, DeafReader, StrictReader
 from turnwire.gateway.turns import Share
 
 _KEEPALIVE_SECONDS = 75.0
@@ -158,7 +159,7 @@ class _Connection(HttpProtocol):
 
     __slots__ = (  # several to a line: a line for each would hide the class
         "_arrivals", "_deaf", "_farewells", "_frames", "_head", "_head_is_whole", "_head_timeout", "_head_timer",
-        "_intake", "_parsing",
+        "_intake", "_parsing", "_slices",
     )  # fmt: skip
 
     def __init__(
@@ -168,6 +169,7 @@ class _Connection(HttpProtocol):
         head_timeout: float,
         arrivals: Arrivals,
         farewells: Farewells,
+        slices: Portions,
         parsing: Share,
         **kwargs: Any,
     ) -> None:
@@ -175,7 +177,7 @@ class _Connection(HttpProtocol):
         self._parsing = parsing
         self._intake: Intake | None = None
         self._arrivals = arrivals
-        self._farewells = farewells
+        self._farewells, self._slices = farewells, slices
         self._frames: StrictReader | None = None
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
@@ -240,13 +242,13 @@ class _Connection(HttpProtocol):
         return not self._deaf
 
     def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
-        self._frames = StrictReader(parser, self)
+        self._frames = StrictReader(parser, self, self._slices)
         super().set_parser(self._frames, data_received_cb)  # type: ignore[arg-type]  # has the methods that aiohttp uses
 
     def ignore_input(self) -> None:
         if self._frames is not None:
             self._frames.forget()
-            self.use_parser(DeafReader(self._frames))
+            self.use_parser(DeafReader(self._frames, self))
             if self.is_held:  # nobody reads what has arrived any more
                 self.resume_reading()
 
@@ -254,7 +256,7 @@ class _Connection(HttpProtocol):
         if self._intake is not None:
             self._intake.resumed()
         if self._frames is not None:
-            self._frames.go_on()
+            self._frames.resumed()
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -291,7 +293,7 @@ class _Server(Server):
     def __init__(self, handler: Any, own: dict[str, Any], **kwargs: Any) -> None:
         """`own`: arguments of each connection."""
         super().__init__(handler, **kwargs)
-        self._own = {**own, "farewells": Farewells()}
+        self._own = {**own, "farewells": Farewells(), "slices": Portions(AT_ONCE)}
 
     def make_protocol(self, **options: Any) -> HttpProtocol:
         return _Connection(self, **self._own, **options)

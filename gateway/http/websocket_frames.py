@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -13,6 +14,15 @@ _WHOLE_MESSAGES: Final = (0x81, 0x82)
 """The first bytes of a text and of a binary message that consist of one frame."""
 _FRAMES_AT_ONCE: Final = 128
 """The frames that are passed on before others get a turn: about a third of a millisecond."""
+AT_ONCE: Final = 4
+"""The slices of all connections that are passed on in one pass of the loop."""
+_MUCH: Final = 64 * 1024
+"""Bytes that are dropped before a socket rests. The loop reads a socket that hands over as much as it has room for 32
+times in a pass, which is 8 MiB."""
+_REST: Final = 0.05
+"""Seconds."""
+_SMALL: Final = 1024
+"""Bytes of which so few frames are that they are passed on at once."""
 _BROKEN: Final = b"\xf0\x80"
 """The head of a frame with reserved bits. aiohttp refuses it with 1002."""
 
@@ -37,10 +47,17 @@ class Source(Protocol):
 
     def hold_reading(self) -> None: ...
     def release_reading(self) -> None: ...
-    def soon(self, work: Callable[[], None]) -> None:
-        """Call `work` after other tasks have had their turn."""
-
     def close(self) -> None: ...
+
+
+class Passes(Protocol):
+    """Shares out the passes of the loop to all connections."""
+
+    def begin(self) -> bool:
+        """Return whether a slice may be passed on at once."""
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Call `work` after others have had their turn."""
 
 
 class StrictReader:
@@ -54,11 +71,16 @@ class StrictReader:
     of other connections. The socket is not read until all have been.
     """
 
-    __slots__ = ("_amid_message", "_at", "_backlog", "_has_ended", "_held", "_left", "_reader", "_source")
+    __slots__ = (  # several to a line: a line for each would hide the class
+        "_amid_message", "_at", "_backlog", "_has_ended", "_held", "_is_due", "_left", "_passes", "_reader", "_source",
+    )  # fmt: skip
 
-    def __init__(self, reader: Reader, source: Source) -> None:
+    def __init__(self, reader: Reader, source: Source, passes: Passes) -> None:
         self._reader = reader
         self._source = source
+        self._passes = passes
+        self._is_due = False
+        """Whether `_go_on` is about to be called."""
         self._held = b""
         """The start of a frame, too short to check yet."""
         self._left = 0
@@ -82,6 +104,8 @@ class StrictReader:
             return self._reader.feed_data(data)
         data = self._held + data
         at, self._held, self._left = self._left, b"", 0
+        if len(data) - at > _SMALL and not self._passes.begin():
+            return self._put_off(data, 0, at)
         return self._pass_on(data, 0, at)
 
     def _pass_on(self, data: bytes, begin: int, at: int) -> tuple[bool, bytes]:
@@ -111,11 +135,18 @@ class StrictReader:
         """Pass on the data up to `at`, and the rest later."""
         self._backlog, self._at = data, at
         self._source.hold_reading()
-        self._source.soon(self.go_on)
+        self.resumed()
         return self._reader.feed_data(data[begin:at])
 
-    def go_on(self) -> None:
+    def resumed(self) -> None:
+        """Pass on the next slice soon, if one waits."""
+        if self._backlog and not self._is_due:
+            self._is_due = True
+            self._passes.soon(self._go_on)
+
+    def _go_on(self) -> None:
         """Pass on the next slice, if one waits and the previous one has been taken."""
+        self._is_due = False
         if not self._backlog or self._source.is_held:
             return
         data, at = self._backlog, self._at
@@ -154,10 +185,14 @@ class StrictReader:
 class DeafReader:
     """Stands in for another reader, and passes on only the end of the connection."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, source: Source) -> None:
         self._reader = reader
+        self._source = source
 
-    def feed_data(self, _data: bytes) -> tuple[bool, bytes]:
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        if len(data) >= _MUCH:
+            self._source.hold_reading()
+            asyncio.get_running_loop().call_later(_REST, self._source.release_reading)
         return False, b""
 
     def feed_eof(self) -> None:

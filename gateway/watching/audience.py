@@ -19,6 +19,20 @@ _SHORTEST_PAUSE: Final = 0.001
 MOST_WAITING: Final = 500
 """The most events that wait for watchers to be served. With more, all watchers are served without a pause, which slows
 everybody down, so that events come no faster than the watchers get them."""
+MOST_SIGNALS: Final = 64
+"""The most signals that wait for watchers to be served. With more, the oldest is dropped."""
+_FEW: Final = 4
+"""Watchers that signals are shown to without a rest."""
+
+
+class Signal:
+    """A signal that waits for watchers to be served."""
+
+    __slots__ = ("key", "payload")
+
+    def __init__(self, key: str, payload: JsonObject) -> None:
+        self.key = key
+        self.payload = payload
 
 
 class Watcher(Protocol):
@@ -35,12 +49,14 @@ class Watchers:
     """The audience of one session. Watchers join and leave by `join` and `leave`.
 
     Events are offered to one slice of the watchers after the other, and other work gets a turn in between. Events that
-    become durable meanwhile wait, and are then offered together. All other news is told at once, after all events
-    before it. A watcher that joins at the head meanwhile ignores the events up to there.
+    become durable meanwhile wait, and are then offered together. Signals wait in their order among the events; a newer
+    one takes the place of a waiting one of its key. All other news is told at once, after all events before it. A
+    watcher that joins at the head meanwhile ignores the events up to there.
 
     Acks go first: while anybody waits for one, slices get half of the time. If events come faster than a large audience
     is served, it also rests after each round for as long as the round took. More events then go together into a frame,
-    and a frame is what a delivery costs.
+    and a frame is what a delivery costs. It always rests after signals: their publisher waits for no answer, so that
+    nothing else slows it down.
     """
 
     __slots__ = (
@@ -62,13 +78,13 @@ class Watchers:
         self.watchers: dict[Watcher, None] = {}
         """In order of arrival, which is roughly that of their sockets in memory: a set makes fan-out 10 % slower."""
         self._clock = clock
-        self._batch: EncodedBatch | None = None
+        self._batch: EncodedBatch | list[Signal] | None = None
         self._rest: Sequence[Watcher] = ()
         """The watchers that `_batch` has not been offered to yet."""
         self._was_left = False
         """Whether one of `_rest` may have left."""
-        self._waiting: list[Event] = []
-        """The events after `_batch`."""
+        self._waiting: list[Event | Signal] = []
+        """What comes after `_batch`."""
         self._is_due = False
         """Whether the loop is about to call `_go_on`."""
         self._began: float | None = None
@@ -133,26 +149,52 @@ class Watchers:
             self._begin_round()
         batch = self._batch
         assert batch is not None, "a round has begun"
-        served, self._rest = self._rest[:SLICE], self._rest[SLICE:]
+        count = max(1, SLICE // len(batch)) if isinstance(batch, list) else SLICE
+        served, self._rest = self._rest[:count], self._rest[count:]
         for watcher in served:
-            watcher.offer(batch)
+            if isinstance(batch, list):
+                for signal in batch:
+                    watcher.signal(signal.key, signal.payload)
+            else:
+                watcher.offer(batch)
         if not self._rest:
             self._batch = None
 
     def _begin_round(self) -> None:
-        self._batch, self._rest, self._waiting = EncodedBatch(self._waiting), tuple(self.watchers), []
-        self._spent = 0.0
-        self._rests = len(self._batch.events) > 1 and len(self._rest) > SLICE
+        """Begin with what waits: all events up to the next signal, or all signals up to the next event."""
+        events: list[Event] = []
+        signals: list[Signal] = []
+        for each in self._waiting:
+            if not isinstance(each, Signal) and not signals:
+                events.append(each)
+            elif isinstance(each, Signal) and not events:
+                signals.append(each)
+            else:
+                break
+        self._waiting = self._waiting[len(events) + len(signals) :]
+        self._batch = EncodedBatch(events) if events else signals
+        self._rest, self._spent = tuple(self.watchers), 0.0
+        self._rests = len(self._rest) > (_FEW if signals else SLICE) and len(events) != 1
 
     def _finish(self) -> None:
-        """Offer all events that wait to all watchers."""
+        """Offer all events that wait to all watchers. Signals that wait for a large audience are dropped."""
+        if len(self.watchers) > SLICE:
+            self._waiting = [each for each in self._waiting if not isinstance(each, Signal)]
+            if isinstance(self._batch, list):
+                self._batch, self._rest = None, ()
         while self._rest or self._waiting:
             self._serve_slice()
 
     def signalled(self, key: str, payload: JsonObject) -> None:
-        self._finish()
-        for watcher in tuple(self.watchers):
-            watcher.signal(key, payload)
+        signals = [each for each in self._waiting if isinstance(each, Signal)]
+        void = next((each for each in signals if each.key == key), None)
+        if void is None and len(signals) >= MOST_SIGNALS:
+            void = signals[0]
+        if void is not None:
+            self._waiting.remove(void)
+        self._waiting.append(Signal(key, payload))
+        if not self._is_due:
+            self._go_on()
 
     def session_changed(self) -> None:
         self._finish()

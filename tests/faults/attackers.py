@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from tests.faults.crowds import CROWDS
+from tests.faults.floods import FLOODS
 from tests.support.gateways import new_event
 from tests.support.sockets import PING, client_frame, publish_path
 from turnwire.protocol.codec import SUBPROTOCOL_MSGPACK
@@ -238,7 +239,7 @@ SETUPS: dict[str, Attack] = {"lists": make_large_sessions, "snapshots": make_lar
 async def main(name: str, url: str) -> None:
     async with aiohttp.ClientSession() as client:
         print("attacking", flush=True)
-        await (ATTACKS | CROWDS)[name](url, client)
+        await (ATTACKS | CROWDS | FLOODS)[name](url, client)
 
 
 if __name__ == "__main__":

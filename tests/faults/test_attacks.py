@@ -22,6 +22,7 @@ import pytest
 
 from tests.faults.attackers import ATTACKS, SETUPS
 from tests.faults.crowds import CROWDS, fill
+from tests.faults.floods import FLOODS
 from tests.support.gateways import new_event
 from tests.support.processes import GatewayProcess, running_python
 from tests.support.sockets import publish_path
@@ -147,5 +148,5 @@ async def test_many_connections_and_requests_delay_nobody(tmp_path: Path) -> Non
         async with aiohttp.ClientSession() as client:
             await fill(gateway.url, client)
         async with good_publisher(gateway) as good:
-            faults = [each for attack in CROWDS for each in await faults_of(gateway, good, attack)]
+            faults = [each for attack in [*CROWDS, *FLOODS] for each in await faults_of(gateway, good, attack)]
     assert faults == []

@@ -48,7 +48,7 @@ async def test_of_many_connections_with_frames_at_once_a_few_are_served_in_each_
     with passes:
         await asyncio.gather(*(each.handle(frames) for each in readers))
     assert passes.work.total() == 200 * frames
-    assert passes.most * FRAME <= 5 * SLICE_SECONDS
+    assert passes.most * FRAME <= 4 * SLICE_SECONDS
 
 
 async def test_a_few_connections_with_a_frame_at_a_time_never_wait_for_a_turn() -> None:
@@ -100,6 +100,14 @@ async def test_the_clients_get_equal_shares_however_many_connections_they_have()
     assert 0.7 < first / second < 1.5
 
 
+async def next_pass() -> None:
+    """Let the loop do what is due, where `asyncio.sleep` is replaced."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    loop.call_soon(done.set_result, None)
+    await done
+
+
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds of all pauses, which are not made."""
@@ -126,6 +134,7 @@ async def test_a_turn_of_wasted_frames_has_a_pause_after_it_and_another_has_none
         assert turn.is_over() == (number % 4 == 3)
         if number % 4 == 3:
             await turn.next(4)
+            await next_pass()
             passes.now += 0.001
     assert pauses[:16] == [0] * 16  # 2 ms are free
     assert pauses[17:] == [0.000_48 if wasted else 0] * 13

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Callable
 
@@ -38,6 +39,7 @@ class Connection:
         self.is_held = False
         self.is_read = True
         self.is_open = True
+        self.may_begin = True
         self.later: list[Callable[[], None]] = []
 
     def hold_reading(self) -> None:
@@ -46,6 +48,9 @@ class Connection:
     def release_reading(self) -> None:
         self.is_read = True
 
+    def begin(self) -> bool:
+        return self.may_begin
+
     def soon(self, work: Callable[[], None]) -> None:
         self.later.append(work)
 
@@ -53,10 +58,14 @@ class Connection:
         self.is_open = False
 
 
+def reader_of(collector: Collector, connection: Connection) -> StrictReader:
+    return StrictReader(collector, connection, connection)
+
+
 def read(*chunks: bytes) -> bytes:
     """What comes through of these chunks."""
     collector = Collector()
-    reader = StrictReader(collector, Connection())
+    reader = reader_of(collector, Connection())
     for chunk in chunks:
         reader.feed_data(chunk)
     return b"".join(collector.fed)
@@ -133,7 +142,7 @@ SMALL = len(client_frame(b"x"))
 
 def test_of_many_small_frames_a_few_are_passed_on_between_the_turns_of_others() -> None:
     collector, connection = Collector(), Connection()
-    reader = StrictReader(collector, connection)
+    reader = reader_of(collector, connection)
     assert reader.feed_data(FLOOD + FLOOD[:3]) == (False, b"")
     assert (len(collector.fed), connection.is_read) == (1, False)
     assert reader.feed_data(FLOOD[3:]) == (False, b"")  # had been read before the socket was held
@@ -145,21 +154,37 @@ def test_of_many_small_frames_a_few_are_passed_on_between_the_turns_of_others() 
     assert connection.is_read
 
 
+@pytest.mark.parametrize("begun", [b"", client_frame(b"x" * 5000)])
+def test_if_others_have_had_their_share_of_a_pass_the_first_frames_wait_too(begun: bytes) -> None:
+    collector, connection = Collector(), Connection()
+    reader = reader_of(collector, connection)
+    reader.feed_data(begun[:3000])
+    connection.may_begin = False
+    assert reader.feed_data(begun[3000:] + FLOOD) == (False, b"")
+    assert b"".join(collector.fed) == begun
+    while connection.later:
+        connection.later.pop()()
+    assert b"".join(collector.fed) == begun + FLOOD
+
+
 def test_no_frames_are_passed_on_while_earlier_messages_wait() -> None:
     collector, connection = Collector(), Connection()
-    reader = StrictReader(collector, connection)
+    reader = reader_of(collector, connection)
     reader.feed_data(FLOOD)
     connection.is_held = True
     connection.later.pop()()
     assert (len(collector.fed), connection.later, connection.is_read) == (1, [], False)
     connection.is_held = False
-    reader.go_on()
+    for _ in range(3):
+        reader.resumed()  # each time that it takes messages again
+    assert (len(collector.fed), len(connection.later)) == (1, 1)
+    connection.later.pop()()
     assert (len(collector.fed), len(connection.later)) == (2, 1)
 
 
 def test_the_end_of_a_connection_comes_after_all_that_was_put_off() -> None:
     collector, connection = Collector(), Connection()
-    reader = StrictReader(collector, connection)
+    reader = reader_of(collector, connection)
     reader.feed_data(FLOOD)
     reader.feed_eof()
     assert not collector.ended
@@ -170,21 +195,33 @@ def test_the_end_of_a_connection_comes_after_all_that_was_put_off() -> None:
 
 def test_deferred_frames_are_dropped_once_the_connection_ignores_them() -> None:
     collector, connection = Collector(), Connection()
-    reader = StrictReader(collector, connection)
+    reader = reader_of(collector, connection)
     reader.feed_data(FLOOD)
     reader.forget()
     connection.later.pop()()
     assert (len(collector.fed), connection.is_read, connection.later) == (1, True, [])
-    deaf = DeafReader(reader)
+    deaf = DeafReader(reader, connection)
     assert deaf.feed_data(FLOOD) == (False, b"")
     deaf.feed_eof()
     assert (len(collector.fed), collector.ended) == (1, True)
 
 
+async def test_a_socket_that_sends_much_that_is_ignored_is_read_now_and_then() -> None:
+    connection = Connection()
+    deaf = DeafReader(Collector(), connection)
+    deaf.feed_data(FLOOD)
+    assert connection.is_read
+    deaf.feed_data(FLOOD * 20)
+    assert not connection.is_read
+    async with asyncio.timeout(5):
+        while not connection.is_read:
+            await asyncio.sleep(0.01)
+
+
 def test_a_broken_frame_amid_many_small_ones_ends_the_connection_there() -> None:
     collector, connection = Collector(), Connection()
     collector.refuses = REFUSED
-    StrictReader(collector, connection).feed_data(FLOOD + b"\x81\x05hello" + FLOOD)
+    reader_of(collector, connection).feed_data(FLOOD + b"\x81\x05hello" + FLOOD)
     while connection.later:
         connection.later.pop()()
     assert b"".join(collector.fed) == FLOOD + REFUSED
@@ -193,7 +230,7 @@ def test_a_broken_frame_amid_many_small_ones_ends_the_connection_there() -> None
 
 def test_the_end_of_the_connection_is_passed_on() -> None:
     collector = Collector()
-    StrictReader(collector, Connection()).feed_eof()
+    reader_of(collector, Connection()).feed_eof()
     assert collector.ended
 
 
