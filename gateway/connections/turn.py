@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from turnwire.gateway.turns import Turns
+
+OPENING_SECONDS: Final = 0.0001
+GOODBYE_SECONDS: Final = 0.0001
+"""How long the gateway's part of an opening or closing handshake takes."""
+FRAME_SECONDS: Final = 0.00002
+"""How long a small frame takes."""
 
 
 class Turn:
