@@ -80,10 +80,10 @@ class Turns:
         return self.next(client=client_of(request)) if self._is_full() else None
 
     def enter(self, spent: float) -> Awaitable[None] | None:
-        """Return what the next step of a connection must wait for, as `begin` does for requests; None if it may be taken
-        at once. `spent`: seconds that such a step takes.
+        """Return what the next step of a connection must wait for, as `begin` does for a request; None if it must not.
+        `spent`: seconds that such a step takes.
 
-        Thousands of calls may say something at the same moment, or connect at it.
+        Thousands of calls may connect, or say something, at the same moment.
         """
         return self.next(spent, _CONNECTIONS) if self._is_full() else None
 

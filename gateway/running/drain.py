@@ -64,12 +64,9 @@ async def drain(
     connections.leaving = True
     await _store_most(lazy_fields, tails, min(_EARLY_SECONDS, seconds / 4))
     connections.draining = True
-    leaving = tuple(connections.connections)
-    async for place, connection in _a_few_at_a_time(leaving):
-        connection.goaway("restart", back.after + back.spread * place / len(leaving))
+    publishers = await _told(connections, back)
     try:
         async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, seconds / 2)):
-            publishers = [connection for connection in leaving if connection.kind == "publisher"]
             while (publishers := await _close_settled(publishers)) or sessions.at_work:
                 await asyncio.sleep(_POLL_SECONDS)
             await tails.save(_TAILS_SECONDS)
@@ -89,6 +86,15 @@ async def drain(
         writing.cancel()
         await asyncio.wait([writing])
         _log.info("sessions whose documents are behind their logs: %d; the next start reads the rest", len(lazy_fields))
+
+
+async def _told(connections: OpenConnections, back: Return) -> list[OpenConnection]:
+    """Send goaway to all clients. Return the publishers. What is closed soon is not kept: to free thousands of
+    connections together would take a tenth of a second."""
+    leaving = tuple(connections.connections)
+    async for place, connection in _a_few_at_a_time(leaving):
+        connection.goaway("restart", back.after + back.spread * place / len(leaving))
+    return [connection for connection in leaving if connection.kind == "publisher"]
 
 
 async def _a_few_at_a_time(all_of_them: Sequence[T]) -> AsyncIterator[tuple[int, T]]:
