@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -67,8 +68,10 @@ async def drain(
     publishers = await _told(connections, back)
     try:
         async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, seconds / 2)):
-            while (publishers := await _close_settled(publishers)) or sessions.at_work:
+            await _close_settled(publishers)
+            while publishers or sessions.at_work:
                 await asyncio.sleep(_POLL_SECONDS)
+                await _close_settled(publishers)
             await tails.save(_TAILS_SECONDS)
     except TimeoutError:
         _log.warning("some events could not be stored in time; they stay unacked")
@@ -77,9 +80,10 @@ async def drain(
         follower.end()
     async for _, connection in _a_few_at_a_time(tuple(connections.connections)):
         connection.close(CloseCode.RESTART, _REASON)
-    closings = [connection.closing for connection in connections.connections if connection.closing is not None]
-    if closings:
-        await asyncio.wait(closings, timeout=max(0.0, min(_CLOSING_SECONDS, deadline - loop.time())))
+    with suppress(TimeoutError):  # the rest is aborted
+        async with asyncio.timeout_at(min(deadline, loop.time() + _CLOSING_SECONDS)):
+            while any(map(_is_closing, connections.connections)):
+                await asyncio.sleep(_POLL_SECONDS)
     async for _, connection in _a_few_at_a_time(tuple(connections.connections)):
         connection.abort()
     if not await _is_done(writing, lazy_fields, deadline):
@@ -88,13 +92,12 @@ async def drain(
         _log.info("sessions whose documents are behind their logs: %d; the next start reads the rest", len(lazy_fields))
 
 
-async def _told(connections: OpenConnections, back: Return) -> list[OpenConnection]:
-    """Send goaway to all clients. Return the publishers. What is closed soon is not kept: to free thousands of
-    connections together would take a tenth of a second."""
+async def _told(connections: OpenConnections, back: Return) -> deque[OpenConnection]:
+    """Send goaway to all clients. Return the publishers."""
     leaving = tuple(connections.connections)
     async for place, connection in _a_few_at_a_time(leaving):
         connection.goaway("restart", back.after + back.spread * place / len(leaving))
-    return [connection for connection in leaving if connection.kind == "publisher"]
+    return deque(connection for connection in leaving if connection.kind == "publisher")
 
 
 async def _a_few_at_a_time(all_of_them: Sequence[T]) -> AsyncIterator[tuple[int, T]]:
@@ -105,16 +108,21 @@ async def _a_few_at_a_time(all_of_them: Sequence[T]) -> AsyncIterator[tuple[int,
         yield place, each
 
 
-async def _close_settled(publishers: Sequence[OpenConnection]) -> list[OpenConnection]:
-    """Close publishers to whom nothing is owed: each goes on elsewhere without waiting for the others. Return the
-    rest."""
-    owed = []
-    async for _, publisher in _a_few_at_a_time(publishers):
+async def _close_settled(publishers: deque[OpenConnection]) -> None:
+    """Close publishers to whom nothing is owed: each goes on elsewhere without waiting for the others. Keep the rest.
+
+    Those that are closed are not kept: to free thousands of them together takes a tenth of a second.
+    """
+    async for _ in _a_few_at_a_time(range(len(publishers))):
+        publisher = publishers.popleft()
         if publisher.is_owed:
-            owed.append(publisher)
+            publishers.append(publisher)
         else:
             publisher.close(CloseCode.RESTART, _REASON)
-    return owed
+
+
+def _is_closing(connection: OpenConnection) -> bool:
+    return connection.closing is not None and not connection.closing.done()
 
 
 async def _store_most(lazy_fields: LazyFields, tails: LogTails, seconds: float) -> None:
