@@ -28,6 +28,8 @@ A_FEW: Final = 50
 """The number of sessions or connections that are looked at between two pauses: mostly a tenth of a millisecond."""
 LONGEST_PAUSE: Final = 1.0
 """Seconds. Paused work keeps its memory."""
+_SLOW_WORK, _CONNECTIONS = "slow work", "connections"
+"""Who these are when clients are served equally: all slow work together, and all steps of open connections."""
 
 
 class Share:
@@ -76,7 +78,7 @@ class Turns:
         self._looking = Share(clock, 4.0)
         self._waiting: FairQueue[tuple[asyncio.Future[None], float]] = FairQueue()
         self._began_at: float | None = None
-        """When the first request of this pass of the loop began; None before it."""
+        """When the first request or step of this pass of the loop began; None before it."""
         self._handled = 0.0
         """Seconds that frames took in this pass, and `_UNCOUNTED` more at most."""
         self._counts = False
@@ -89,11 +91,23 @@ class Turns:
         When hundreds of clients come at the same moment, requests begin until the first of them was SLICE_SECONDS ago.
         Each takes 0.05 to 1 ms until it first waits for something.
         """
+        return self.next(client=client_of(request)) if self._is_full() else None
+
+    def enter(self, spent: float) -> Awaitable[None] | None:
+        """Return what the next step of a connection must wait for, as `begin` does for a request; None if it must not.
+        `spent`: seconds that such a step takes.
+
+        Thousands of calls may connect, or say something, at the same moment.
+        """
+        return self.next(spent, _CONNECTIONS) if self._is_full() else None
+
+    def _is_full(self) -> bool:
+        """Return whether the first request or step of this pass of the loop began more than SLICE_SECONDS ago."""
         now = self.clock()
         if self._began_at is None:
             self._began_at = now
             asyncio.get_running_loop().call_soon(self._begin_anew)
-        return None if now - self._began_at <= SLICE_SECONDS else self.next(client=client_of(request))
+        return now - self._began_at > SLICE_SECONDS
 
     def is_long(self, size: int) -> bool:
         """Return whether decoding JSON of this size takes so long that it must wait for its turn."""
@@ -160,20 +174,25 @@ class Turns:
 class Slices:
     """The slices of one piece of slow work."""
 
-    __slots__ = ("_began", "_clock", "_seconds", "_share")
+    __slots__ = ("_began", "_clock", "_seconds", "_share", "_turns")
 
     def __init__(self, turns: Turns, share: Share | None = None, seconds: float = SLICE_SECONDS) -> None:
         """`share`: by default, that of slow work. `seconds`: the length of a slice."""
+        self._turns = turns
         self._clock = turns.clock
         self._share = share or turns.long
         self._seconds = seconds
         self._began = turns.clock()
 
     async def pause(self) -> bool:
-        """Let others go first if the slice is over. Call this after each small step. Return whether it was over."""
+        """Let others go first if the slice is over. Call this after each small step. Return whether it was over.
+
+        A pass of the loop has few slices, however many pauses are over at the same moment.
+        """
         spent = self._clock() - self._began
         if spent <= self._seconds:
             return False
         await self._share.pause(spent)
+        await self._turns.next(self._seconds, _SLOW_WORK)
         self._began = self._clock()
         return True

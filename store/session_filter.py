@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,9 +14,12 @@ from msgspec import Struct
 from turnwire.protocol.messages import JsonObject, SessionFigures
 from turnwire.protocol.values import unpacked
 
-_WORD = re.compile(r"[^\W_]+")
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
 _MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
 """Combining accents, as NFKD separates them from their letters."""
+_PIECE_CHARS = 1000
+_MOST_ACCENTS = 32
+"""How many accents at the end of a piece stay with their letter."""
 
 
 class SearchFilter(Struct, frozen=True, kw_only=True):
@@ -96,11 +100,37 @@ _NOTHING = SearchFilter()
 
 
 def words_of(text: str) -> list[str]:
-    """Return the folded words of a text: without case, accents and punctuation."""
+    """Return the folded words of a text: without case, accents and punctuation.
+
+    Each of these steps holds the interpreter, and NFKD takes seconds for ten thousand accents in a row. So a long text
+    is folded in pieces, and other threads run between them.
+    """
+    words, parts = list[str](), list[str]()
+    for piece in _pieces(text):
+        first, *others = _BETWEEN_WORDS.split(_folded(piece))
+        parts.append(first)  # continues the last word of the piece before, if there is one
+        if others:
+            words.append("".join(parts))
+            words += others[:-1]
+            parts = others[-1:]
+    words.append("".join(parts))
+    return [word for word in words if word]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    start, size = 0, len(text)
+    while start < size:
+        end = start + _PIECE_CHARS
+        last = end + _MOST_ACCENTS
+        while end < min(size, last) and unicodedata.combining(text[end]):
+            end += 1
+        yield text[start:end]
+        start = end
+
+
+def _folded(text: str) -> str:
     folded = text.casefold()
-    if not folded.isascii():
-        folded = _MARKS.sub("", unicodedata.normalize("NFKD", folded))
-    return _WORD.findall(folded)
+    return folded if folded.isascii() else _MARKS.sub("", unicodedata.normalize("NFKD", folded))
 
 
 def as_text(value: Any) -> str | None:

@@ -17,7 +17,7 @@ from turnwire.gateway.connections.open_connections import Kind
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.connections.pulse import Pulse
 from turnwire.gateway.connections.serving import Serving
-from turnwire.gateway.connections.turn import Turn
+from turnwire.gateway.connections.turn import GOODBYE_SECONDS, OPENING_SECONDS, Turn
 from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
@@ -26,8 +26,6 @@ _CLOSE_SECONDS = 2.0
 """How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
 _REPLIES_SHARE = 2.0
 """Pushes keep within the outbox's bound. Replies may take twice as much; beyond that, the socket is not read."""
-_GOODBYE_SECONDS = 0.0001
-"""How long the gateway's part of a closing handshake takes."""
 
 
 class Connection:
@@ -84,6 +82,8 @@ class Connection:
 
     async def open(self) -> web.WebSocketResponse[bool]:
         """Finish the handshake. Raises Overloaded if no connection is accepted."""
+        if (turn := self.serving.turns.enter(OPENING_SECONDS)) is not None:
+            await turn
         self.serving.connections.check_draining()
         await self._ws.prepare(self.request)
         self.codec = CODECS.get(self._ws.ws_protocol or "", JSON)
@@ -246,8 +246,7 @@ class Connection:
             self._close_when_open = self._close_when_open or (code, reason)
         elif self.closing is None:
             self._closed_with = None if self._close_received else code
-            gone = self.request.transport is None
-            self.closing = closed(self.outbox) if gone else begin_closing(self._close(code, reason))
+            self.closing = begin_closing(self._close(code, reason)) if self.request.transport else closed(self.outbox)
 
     def cut_off(self, code: int, reason: str) -> None:
         """Close without reading what the client has sent or still sends."""
@@ -291,7 +290,7 @@ class Connection:
         """Close the connection and wait until nothing of it is left. The handler's last step."""
         try:
             if self.closing is None and self.request.transport is not None:  # many may say goodbye in the same moment
-                await self.serving.turns.next(_GOODBYE_SECONDS)
+                await self.serving.turns.next(GOODBYE_SECONDS)
             self.close(CloseCode.DONE, "")
             if self.closing is not None and not self.closing.done():
                 await asyncio.wait([self.closing])

@@ -35,16 +35,17 @@ class Liveness:
         for answer in tuple(self._connections.answers):
             answer.check_alive(now)
             waiting += answer.waiting_bytes
-        slices, connections = self._turns.look_over(), tuple(self._connections.connections)
-        for start in range(0, len(connections), A_FEW):
-            if start and await slices.pause():
-                if self._was_held_up():
-                    return
-                now = self._asked_at
-            for connection in connections[start : start + A_FEW]:
+        slices, left = self._turns.look_over(), list(self._connections.connections)
+        while left:
+            for connection in left[-A_FEW:]:
                 if now >= connection.look_at:
                     connection.check_alive(now)
                 waiting += connection.waiting_bytes
+            del left[-A_FEW:]  # thousands that have closed meanwhile are not freed together at the end
+            if left and await slices.pause():
+                if self._was_held_up():
+                    return
+                now = self._asked_at
         self._connections.bytes_seen = waiting
         if 0 < self._most_bytes < waiting:
             self._keep_within()

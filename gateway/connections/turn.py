@@ -18,6 +18,10 @@ _AHEAD: Final = 2.0
 _SHORT: Final = SLICE_SECONDS / 8
 """Seconds that a turn takes of a connection that sends a few frames now and then."""
 
+OPENING_SECONDS: Final = 0.0001
+GOODBYE_SECONDS: Final = 0.0001
+"""How long the gateway's part of an opening or closing handshake takes."""
+
 
 class Turn:
     """The frames of a connection, and the time they took, since its turn began. A limit of 0 means no limit.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -44,6 +45,7 @@ class Credentials:
         self._source = source
         self._revocations = revocations
         self._clock = clock
+        self._reading = asyncio.Lock()
         self._verified: OrderedDict[bytes, Principal] = OrderedDict()
         self._verified_by = 0
         """The generation of the key set that these were verified with."""
@@ -96,12 +98,17 @@ class Credentials:
 
         Return whether the keys have changed.
         """
-        changed = self._keys is not None and self._keys.refresh(force=force)
+        changed = self._keys is not None and await self._refresh_keys(self._keys, force=force)
         with suppress(StorageUnavailable):  # reported elsewhere; the known revocations stay in force
             if await self._revocations.refresh():
                 self.generation += 1
         self.generation += changed
         return changed
+
+    async def _refresh_keys(self, keys: ApiKeys, *, force: bool) -> bool:
+        """Read API keys in a thread: a large file takes a tenth of a second. One at a time, so the newest stays."""
+        async with self._reading:
+            return await asyncio.to_thread(keys.refresh, force=force)
 
     async def refresh_key_set(self, *, force: bool = False) -> None:
         """Renew the key set of tokens if it is due."""

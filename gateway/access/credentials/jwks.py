@@ -109,6 +109,7 @@ class KeySetFile:
         self._file = WatchedFile(path, MAX_BYTES)
         self._keys = self._read()
         self.generation = 0
+        self._reading = asyncio.Lock()
 
     def _read(self) -> KeySet:
         try:
@@ -125,7 +126,8 @@ class KeySetFile:
         if not force and not self._file.changed():
             return
         try:
-            self._keys = self._read()
+            async with self._reading:  # so that the newest stays
+                self._keys = await asyncio.to_thread(self._read)  # a hundred keys take 10 ms
         except JwksError as error:
             _log.error("keeping the previous keys of tokens: %s", error)
         else:
@@ -187,7 +189,7 @@ class KeySetUrl:
 
     async def _fetch_set(self) -> None:
         try:
-            self._replace(read_key_set(await self._fetch(self._url)))
+            self._replace(await asyncio.to_thread(read_key_set, await self._fetch(self._url)))
             self._fetched_at = self._clock()
         except (OSError, JwksError) as error:
             _log.error("the keys of tokens could not be fetched from %s: %s", self._url, error)

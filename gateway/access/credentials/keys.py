@@ -29,7 +29,8 @@ class KeysError(Exception):
 
 
 class ApiKeys:
-    """The API keys in a file. Owned by the event loop's thread; `refresh` is to be called every few seconds."""
+    """The API keys in a file. Owned by the event loop's thread, except for `refresh`, which is to be called every few
+    seconds in any thread, but never twice at a time. It replaces all keys at once."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         """`clock` returns seconds since 1970. Raises KeysError if the file is missing, invalid, or open to others."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.failpoints import failing
 from tests.support.gateways import Gateway, StartGateway, new_event, new_id
+from tests.support.passes import Passes
 from tests.support.sockets import PING, PONG, TEXT, RawSocket, client_frame, publish_path, publisher, until
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
@@ -198,3 +199,21 @@ async def test_many_connections_are_checked_a_few_at_a_time_and_no_more_of_them_
     await Liveness(connections, lambda: next(moments), turns, 1.0, most_bytes=0).keep_alive()
     assert len(times) == checked
     assert len(set(times)) == checked // A_FEW
+
+
+async def test_connections_that_close_during_a_look_at_all_of_them_are_not_freed_together() -> None:
+    connections, passes, looks = OpenConnections(), Passes(), count()
+
+    class Leaving(Silent):
+        def check_alive(self, now: float) -> None:
+            connections.connections.clear()
+
+        def __del__(self) -> None:
+            passes.done()
+
+    connections.connections |= {Leaving([]) for _ in range(4 * A_FEW)}
+    turns = Turns(lambda: next(looks) / 1000)
+    with passes:
+        await Liveness(connections, lambda: 1.0, turns, 1.0, most_bytes=0).keep_alive()
+    assert passes.work.total() == 4 * A_FEW
+    assert passes.most <= A_FEW + 1

@@ -36,6 +36,60 @@ async def test_short_turns_share_a_pass() -> None:
     assert 4 <= passes.most <= 6
 
 
+async def test_pauses_that_end_together_are_followed_by_one_slice_in_each_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def no_rest(_share: Share, _spent: float) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Share, "pause", no_rest)
+    passes = Passes()
+    turns = Turns(passes.clock)
+
+    async def slow_work() -> None:
+        slices = Slices(turns)
+        for _ in range(4):
+            passes.done(SLICE_SECONDS * 1.1)
+            await slices.pause()
+
+    with passes:
+        await asyncio.gather(*(slow_work() for _ in range(20)))
+    del passes.work[min(passes.work)]  # all begin in the same pass
+    assert passes.most == 1
+    assert passes.work.total() == 20 * 3
+
+
+async def test_steps_of_many_connections_at_the_same_moment_are_spread_over_passes() -> None:
+    passes = Passes()
+    turns = Turns(passes.clock)
+    step = SLICE_SECONDS / 10
+
+    async def take_a_step() -> None:
+        if (turn := turns.enter(step)) is not None:
+            await turn
+        passes.done(step)
+
+    with passes:
+        await asyncio.gather(*(take_a_step() for _ in range(200)))
+        await take_a_step()
+    assert passes.most <= 12
+    assert passes.work.total() == 201
+
+
+async def test_steps_of_connections_wait_for_one_slice_of_slow_work_at_most() -> None:
+    turns, order = Turns(), list[str]()
+
+    async def take(name: str, spent: float, client: str) -> None:
+        await turns.next(spent, client)
+        order.append(name)
+
+    slow = [take("slow", SLICE_SECONDS, "slow work") for _ in range(10)]
+    steps = [take("step", SLICE_SECONDS / 100, "connections") for _ in range(10)]
+    await asyncio.gather(*slow, *steps)
+    assert order.index("step") <= 1
+    assert order[:11].count("step") == 10
+
+
 async def test_every_client_gets_a_turn_before_any_client_gets_a_second() -> None:
     turns, order = Turns(), list[int]()
 

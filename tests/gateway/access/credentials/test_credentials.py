@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from tests.support.credentials import (
 from tests.support.doors import KEY, ask, refused, start, with_key
 from tests.support.revocation_log import MemoryLog
 from turnwire.gateway.access.access import Access, build_access
+from turnwire.gateway.access.credentials import jwks, keys
 from turnwire.gateway.access.credentials.credentials import Credentials
+from turnwire.gateway.access.credentials.jwks import KeySetFile
 from turnwire.gateway.access.credentials.minting import MintRequest
 from turnwire.gateway.access.credentials.revocations import RevocationRequest
 from turnwire.gateway.access.principals import ANONYMOUS
@@ -226,3 +230,30 @@ def test_without_authentication_there_are_no_credentials(unguarded: Access) -> N
     assert unguarded.credentials is None
     assert not unguarded.mode.required
     assert SECRET.decode() not in repr(unguarded)
+
+
+async def test_changed_keys_are_parsed_outside_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = await start(tmp_path)
+    key_set_file = KeySetFile(write_key_set(tmp_path, "RS256"))
+    threads = list[threading.Thread]()
+    for module, name in ((keys, "_parse"), (jwks, "read_key_set")):
+        plain = getattr(module, name)
+
+        def parse(*given: Any, plain: Callable[..., Any] = plain) -> Any:
+            threads.append(threading.current_thread())
+            return plain(*given)
+
+        monkeypatch.setattr(module, name, parse)
+    write_keys(tmp_path / "keys", key_line(KEY, "session:list"))
+    await access.refresh()
+    write_key_set(tmp_path, "ES256")
+    await key_set_file.refresh()
+    assert key_set_file.generation == 1
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+
+
+def write_key_set(folder: Path, algorithm: str) -> Path:
+    path = folder / "jwks"
+    path.write_bytes(key_set(public_jwk(algorithm)))
+    return path

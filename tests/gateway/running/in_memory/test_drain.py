@@ -107,3 +107,25 @@ async def test_a_slow_database_is_waited_for_while_it_writes(
     monkeypatch.setattr(here.store.sessions, "save_lazy_fields", save_slowly)
     assert 4 * 1.2 < await drained(here) < _SECONDS
     assert not here.parts.lazy_fields
+
+
+async def test_many_connections_are_told_and_closed_a_few_in_each_pass_of_the_loop(here: MemoryGateway) -> None:
+    steps = list[str]()
+
+    class Told(Mute):
+        def goaway(self, reason: str, after: float) -> None:
+            steps.append("told")
+
+        def close(self, code: int, reason: str) -> None:
+            if self.closing is None:
+                steps.append("closed")
+                super().close(code, reason)
+
+    async def others() -> None:
+        while steps.count("closed") < 200:
+            steps.append("others")
+            await asyncio.sleep(0)
+
+    await asyncio.gather(drained(here, *(Told(kind) for kind in ("publisher", "subscriber") * 100)), others())
+    assert steps.count("told") == 200
+    assert max(len(run.split()) for run in " ".join(steps).split("others")) <= 26
