@@ -52,7 +52,7 @@ def _mended(data: bytes, error: Exception, limits: Limits, *, text: bool) -> byt
         if not text:
             return prune_deep_msgpack(data, keep, most // _COST_OF_VALUE if limits.containers else most)
         return prune_deep_json(data, keep) if data.count(b'"') <= 2 * most else data
-    if text and type(error) is msgspec.DecodeError and 0 < sum(map(data.count, _SURROGATE_MARKS)) <= most:
+    if text and _is_syntax_error(error) and 0 < sum(map(data.count, _SURROGATE_MARKS)) <= most:
         return mark_lone_surrogates(data)
     return data
 
@@ -60,7 +60,16 @@ def _mended(data: bytes, error: Exception, limits: Limits, *, text: bool) -> byt
 def is_malformed_json(data: bytes, error: Exception) -> bool:
     """Return whether the decoder met text that is not JSON and cannot be repaired, because there is no surrogate
     in it."""
-    return type(error) is msgspec.DecodeError and not any(mark in data for mark in _SURROGATE_MARKS)
+    return _is_syntax_error(error) and not any(mark in data for mark in _SURROGATE_MARKS)
+
+
+def _is_syntax_error(error: Exception) -> bool:
+    return type(error) is msgspec.DecodeError and not _is_invalid_utf8(error)
+
+
+def _is_invalid_utf8(error: Exception) -> bool:
+    """Return whether the decoder met a string that is not UTF-8. Since msgspec 0.23, that is an error of its own."""
+    return isinstance(error, UnicodeDecodeError) or str(error).startswith("Invalid UTF-8")
 
 
 def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
@@ -71,7 +80,7 @@ def as_turnwire_error(error: Exception, limits: Limits) -> TurnwireError:
     if isinstance(error, msgspec.ValidationError):
         text = in_words(str(error))
         return InvalidMessage(text, [text])
-    if isinstance(error, UnicodeDecodeError):
+    if _is_invalid_utf8(error):
         return InvalidJson("strings must be valid Unicode: UTF-8 without lone surrogates")
     return InvalidJson(f"cannot be decoded: {in_words(str(error))}")
 

@@ -195,7 +195,7 @@ async def test_a_silent_socket_keeps_few_coroutines_and_nothing_of_its_handshake
         ["_handle_request", "handle", "__call__", "publish", "_serve", "read", "receive"],
         ["_handle_request", "handle", "__call__", "subscribe", "read", "receive"],
     ]
-    assert not [each for each in gc.get_objects() if isinstance(each, Asked)]
+    assert not [each for each in gc.get_objects() if type(each) is Asked]
     await subscriber.close()
     await bot.close()
 
