@@ -21,7 +21,7 @@ async def _frames(url: str, path: str, frames: bytes, connections: int) -> None:
 
         async def read() -> None:
             while await reader.read(65536):
-                pass
+                pass  # read, so that the gateway is not slowed down by a full socket
 
         reading = asyncio.create_task(read())
         try:
@@ -58,7 +58,7 @@ async def signal_floods(url: str, client: aiohttp.ClientSession) -> None:
         async with client.ws_connect(f"{url}/subscribe", max_msg_size=0) as socket:
             await socket.send_json({"type": "subscribe", "ref": "r", "sessionId": "signalled"})
             async for _ in socket:
-                pass
+                pass  # watch, as a dashboard does
 
     signals = b"".join(
         _frame({"type": "signal", "key": f"k{number}", "payload": {"text": "x" * 100}}) for number in range(100)

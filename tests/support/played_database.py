@@ -79,8 +79,8 @@ class PlayedDatabase:
         self.description = SimpleNamespace(address=_ADDRESS, is_writable=True, server_type=SERVER_TYPE.RSPrimary)
         """What the driver knows of the server."""
         server = SimpleNamespace(pool=self.pool, description=self.description)
-        self.client._select_server = lambda *_: server  # type: ignore[method-assign,assignment]
-        self.client._topology.handle_error = self._judge  # type: ignore[method-assign,assignment]
+        self.client._select_server = lambda *_: server  # type: ignore[method-assign,assignment]  # no search
+        self.client._topology.handle_error = self._judge  # type: ignore[method-assign,assignment]  # noted
         self.jobs: list[tuple[asyncio.Future[Any], Callable[[], Any]]] = []
         """What waits for a thread."""
         self.fault_in_thread: Exception | None = None
@@ -96,7 +96,7 @@ class PlayedDatabase:
         self.ends.append(PlayedEnd(its))
         connection = Connection(NetworkingInterface(ours), self.pool, _ADDRESS, len(self.ends), is_sdam=False)
         connection.ready = True
-        connection.command = self._command  # type: ignore[method-assign]
+        connection.command = self._command  # type: ignore[method-assign]  # played
         self.pool.active_contexts.add(connection.cancel_context)
         return connection
 
