@@ -1,6 +1,5 @@
-# A gateway for production. It needs MONGODB_URI, the URI of a MongoDB replica set or cluster, the host names by which
-# clients reach it, and a file of API keys that only its user, 10001, may read, or TURNWIRE_AUTH=none. The image makes
-# the file.
+# A gateway for production. It needs MONGODB_URI, the URI of a MongoDB replica set or cluster; the host names that clients
+# use; and a file of API keys that only its user, 10001, may read, or else TURNWIRE_AUTH=none. The image makes the file:
 #   docker build -t turnwire .
 #   (umask 077; docker run --rm turnwire key me --scope admin >keys.ndjson)
 #   sudo chown 10001 keys.ndjson
@@ -8,9 +7,9 @@
 #     -e MONGODB_URI='mongodb://db1,db2,db3/?replicaSet=rs0' -e TURNWIRE_ALLOWED_HOSTS=gateway.example.com \
 #     -e TURNWIRE_API_KEYS_FILE=/run/keys -v ./keys.ndjson:/run/keys:ro turnwire
 #
-# The base image is named by its digest, in both places, which
+# The base image is named by its digest, in both places. This command shows the digest:
 #   docker buildx imagetools inspect python:3.13-slim
-# shows. What is installed into it is named by its digests as well: `make lock` makes requirements/*.lock anew.
+# Packages are pinned by their digests as well: `make lock` updates requirements/*.lock.
 
 FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS build
 WORKDIR /src
@@ -27,7 +26,7 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
 
 FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 LABEL org.opencontainers.image.title="turnwire" org.opencontainers.image.licenses="MIT"
-# The base image has no bytecode of Python's own modules, and every start would compile them again.
+# The base image has no bytecode of Python's own modules. Without it, every start would compile them again.
 RUN groupadd --gid 10001 turnwire \
  && useradd --uid 10001 --gid turnwire --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin turnwire \
  && python -m compileall -q -x '/(site-packages|ensurepip|idlelib|pydoc_data|tkinter|turtledemo)/' /usr/local/lib/python3.13

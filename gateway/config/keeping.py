@@ -19,7 +19,7 @@ class KeepingSettings(Settings):
         description="Days after its end until a session is erased or archived; 0 means never.",
     )
     retention_interval: float = Field(
-        3600, ge=1, le=604_800, description="Seconds between two looks for sessions whose days are over."
+        3600, ge=1, le=604_800, description="Seconds between two looks for sessions that are due."
     )
     retention_rules: Path | None = Field(
         None, description="File (TOML) of sessions that are kept for a longer or shorter time: docs/deploy/keeping.md."

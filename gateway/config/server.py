@@ -64,8 +64,8 @@ class ServerSettings(Settings):
         None,
         ge=1,
         le=64,
-        description="Concurrent inserts of events. Default: 8, or 1 on the packaged database server. A single one is "
-        "joined by a second under load.",
+        description="Concurrent inserts of events. Default: 8, or 1 on the packaged database server. A single lane "
+        "gets a second one under load.",
     )
     figures: Switch = Field("on", description="Whether figures of sessions are computed, and stored when they end.")
     search: Literal["auto", "on", "off"] = Field(

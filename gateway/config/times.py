@@ -38,7 +38,7 @@ class TimeSettings(Settings):
         3, gt=0, le=60, description="Seconds between writes of changed fields of session documents."
     )
     idle_evict: float = Field(
-        60, gt=0, le=86_400, description="Seconds that an unused session stays in memory at least."
+        60, gt=0, le=86_400, description="Minimum seconds that an unused session stays in memory."
     )
     drain_timeout: float = Field(
         8, gt=0, le=9, description="Longest time to finish what is in flight when the gateway stops, in seconds."

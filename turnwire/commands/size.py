@@ -13,12 +13,12 @@ def size(
     events: Annotated[float, typer.Option(min=0.01, max=1000, help="Events per second in each call.")] = 0.5,
     minutes: Annotated[float, typer.Option(min=0.1, help="Duration of a call.")] = 3,
     watchers: Annotated[int, typer.Option(min=0, max=1000, help="Subscribers of each call.")] = 1,
-    hours: Annotated[float, typer.Option(min=0, max=24, help="Hours per day with that many calls.")] = 8,
+    hours: Annotated[float, typer.Option(min=0, max=24, help="Hours per day with this load.")] = 8,
 ) -> None:
     """Print how large the machines must be. It contacts no gateway, but computes from measured costs.
 
     \b
-    For 5,000 calls at a time:
+    For 5,000 concurrent calls:
         turnwire size --calls 5000
     For calls of ten minutes with two events a second, each watched by three:
         turnwire size --calls 5000 --minutes 10 --events 2 --watchers 3

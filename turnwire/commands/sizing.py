@@ -62,7 +62,7 @@ class Load:
     watchers: int = 1
     """Subscribers of each call."""
     hours: float = 8
-    """Hours per day with that many calls."""
+    """Hours per day with this load."""
 
     @property
     def rate(self) -> float:
@@ -177,7 +177,15 @@ def _rounded_up(number: float, step: int) -> int:
 
 # --- words -----------------------------------------------------------------------------------------------------------
 
-HEAD: Final = ("calls at a time", "events a second", "gateways", "memory of each", "database", "disk a day", "settings")
+HEAD: Final = (
+    "concurrent calls",
+    "events a second",
+    "gateways",
+    "memory of each",
+    "database",
+    "disk a day",
+    "settings",
+)
 
 
 def row(size: Size) -> tuple[str, ...]:
@@ -214,8 +222,8 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
 def assumptions(load: Load) -> Iterator[str]:
     """Return the assumptions behind the sizes, one sentence each."""
     yield (
-        f"A call lasts {load.minutes:g} minutes, sends {load.events:g} events a second, and is watched by "
-        f"{load.watchers}. There are that many calls for {load.hours:g} hours a day."
+        f"A call lasts {load.minutes:g} minutes, sends {load.events:g} events a second, and has "
+        f"{load.watchers} watcher{'s' * (load.watchers != 1)}. The load lasts {load.hours:g} hours a day."
     )
     yield (
         f"Cores are at most {FULL:.0%} busy, and as fast as the two slow virtual cores of docs/performance.md. Measure "

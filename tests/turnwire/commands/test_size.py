@@ -93,4 +93,4 @@ def test_one_size_is_printed_line_by_line_with_its_assumptions() -> None:
     output = said("--calls", "5000", "--events", "2", "--minutes", "10", "--watchers", "3")
     assert row(size_of(Load(5000, events=2, minutes=10, watchers=3)))[2] in output
     assert "  10,000\n" in output
-    assert "A call lasts 10 minutes, sends 2 events a second, and is watched by 3." in output
+    assert "A call lasts 10 minutes, sends 2 events a second, and has 3 watchers." in output
