@@ -1,9 +1,9 @@
-"""A bot that can be killed at any moment and restarted: it continues where it was.
+"""A bot that can be killed at any moment and restarted: it continues where it left off.
 
 python examples/restart.py [http://127.0.0.1:3000 [SESSION [SPOOL]]]    # kill -9 it, and start it again
 
 An event stays in the spool from the return of `send` until it is in the log. Once a restarted bot has sent the events
-left over, the log tells how far it had come: the bot needs no other record.
+left over, the log shows how far the bot had got. It needs no other record.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 VAPI_SECRET=… python examples/vapi_webhook.py [http://127.0.0.1:3000] [8080]
 
 Give Vapi http://…:8080/vapi as the server URL of an assistant, with the same secret. A message that arrives twice, even
-at two processes, adds nothing: the ids of its events are derived from its content.
+at two processes, adds nothing, because the ids of its events are derived from its content.
 """
 
 from __future__ import annotations
