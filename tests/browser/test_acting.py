@@ -44,7 +44,7 @@ async def test_a_token_that_does_not_list_calls_is_told_that_it_opens_them_by_th
 ) -> None:
     await gateway.create("call-1")
     page = await open_page(f"{gateway.url}/#token={token_for('session:read', ['call-1'])}")
-    await expect(page.get_by_role("heading")).to_have_text("This token does not list calls")
+    await expect(page.get_by_role("heading")).to_have_text("This token may not list calls")
     await check_access(page)
     await page.goto(f"{gateway.url}/#/s/call-1")
     await expect(page.get_by_role("heading", name="call-1")).to_be_visible()
@@ -83,7 +83,7 @@ async def test_a_bot_is_whispered_to_and_ends_its_call_when_asked_from_the_page(
         await check_access(page)
         await bar.get_by_role("button", name="End the call …").click()
         await check_access(page)
-        await page.get_by_label("It says first").fill("Goodbye.")
+        await page.get_by_label("The bot says first").fill("Goodbye.")
         await page.get_by_role("button", name="End the call", exact=True).click()
         await expect(page.locator(".call-head .badge")).to_have_text("completed")
     await expect(states).to_have_text(["done", "refused: not yet", "done"])

@@ -1,4 +1,4 @@
-// Reads an AsyncAPI document with the parser of AsyncAPI itself. Prints what is wrong with it, and fails then.
+// Reads an AsyncAPI document with AsyncAPI's own parser. If anything is wrong with it, prints that and fails.
 import { readFileSync } from "node:fs";
 import { Parser } from "@asyncapi/parser";
 

@@ -32,7 +32,7 @@ export interface SessionFilter {
   minDurationMs?: number;
   maxDurationMs?: number;
   hasErrors?: boolean;
-  /** The fewest failed tool calls. */
+  /** The least number of failed tool calls. */
   toolsFailed?: number;
   minResponseP95Ms?: number;
   minInterruptions?: number;
@@ -116,7 +116,7 @@ export class Client {
 
   /**
    * Erase the session with all its events, and return when nothing is left. Refused (`code` `publisher_connected`) while
-   * a publisher is connected, unless `force` is set. Unreachable if it takes long: the gateway continues; ask again.
+   * a publisher is connected, unless `force` is set. Unreachable if it takes too long: the gateway continues; ask again.
    */
   async delete(sessionId: string, options: { force?: boolean } = {}): Promise<void> {
     const query = options.force ? { force: true } : {};

@@ -1,4 +1,4 @@
-/** Turnwire for browsers and Node: publishing a conversation, following it, and the gateway's REST. */
+/** Turnwire for browsers and Node: publishing a conversation, following it, and the gateway's REST API. */
 
 export { Client, type ClientOptions, type MintedToken, type SessionFilter } from "./client.ts";
 export type { ConnectionOptions, Logger, SocketLike } from "./connecting/environment.ts";

@@ -324,7 +324,7 @@ export class Publisher {
     this.disconnect();
   }
 
-  /** Whether every queued event has its answer, the requested end, if any, is confirmed, and results are told. */
+  /** Whether every queued event has its answer, a requested end is confirmed, and results have been reported. */
   #isSettled(): boolean {
     const { commands, ended, ending, isOpen, opened } = this.#delivery;
     return opened !== undefined && !this.pending && (!ending || ended) && !(isOpen && commands.hasNews);

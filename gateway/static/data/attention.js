@@ -5,10 +5,10 @@ export const STALL_MS = 8000;
 export const SILENCE_MS = 20000;
 export const IDLE_MS = 900000;
 export const MANY_INTERRUPTIONS = 3;
-/** Longest plausible speech. A bot that reported to speak and then sent nothing counts as silent after this. */
+/** Longest plausible speech. A bot that reported speaking, and then sent nothing, counts as silent after this time. */
 const LONGEST_SPEECH_MS = 120000;
 
-/** Whether the bot is expected to answer: the user has spoken last, or a tool is running. */
+/** Whether the bot is expected to answer: the user spoke last, or a tool is running. */
 export function isWaiting({ summary }) {
   return summary?.lastLine?.side === "user" || summary?.toolsRunning > 0;
 }

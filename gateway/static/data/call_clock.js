@@ -2,10 +2,10 @@
 import { field, numberOf } from "./values.js";
 
 const LATEST_MS = 1e12;
-// The longest step that is taken for one of the call. A time further away is wrong, and would push all others together.
+// The longest plausible step between two events. A time further away is wrong, and would squeeze all others together.
 const LONGEST_STEP_MS = 24 * 60 * 60 * 1000;
 
-/** The value as a time of the call, or null if it is none. */
+/** The value as a time of the call, or null if it is not one. */
 export function callTime(value) {
   const number = numberOf(value);
   return number !== null && number >= 0 && number <= LATEST_MS ? number : null;
@@ -32,7 +32,7 @@ export class CallClock {
     return { at: this.at, started, ended };
   }
 
-  /** The milliseconds since the event before, or 0 if its clock or that of this one is wrong. */
+  /** The milliseconds since the event before, or 0 if the timestamp of either is wrong. */
   #passed(stamp) {
     const passed = stamp - (this.#lastTimestamp ?? stamp);
     this.#lastTimestamp = stamp;

@@ -6,7 +6,7 @@ const UNKNOWN_RETRY_MS = 2000;
 const FIGURES_MS = 1500;
 const FIGURES_MOST_MS = 60000;
 
-/** The log of one call, as far as it has been read. */
+/** The part of one call's log that has been read so far. */
 export class CallLog extends Observable {
   #connection;
   #following = null;
@@ -90,7 +90,7 @@ export class CallLog extends Observable {
     this.changed();
   }
 
-  /** Note why the log cannot be read on, and wait until it may be read again. */
+  /** Note why reading the log has stopped, and wait until it may be tried again. */
   async #failed(error) {
     if (error.code === "invalid_message" && this.lastSeq > 0) {
       this.#forget(); // the log is shorter than before: the gateway uses another database

@@ -1,4 +1,4 @@
-// A row of the list of calls: the session, its summary, and when something of it last arrived.
+// A row of the list of calls: the session, its summary, and when its last event arrived.
 import { field, lineOf, textOf, wordOf } from "./values.js";
 
 export function makeRow(session, summary = figuresOf(session)) {
@@ -45,7 +45,7 @@ export function haystack(row) {
   return row.haystack;
 }
 
-/** A summary like the feed's, with the 95th percentile of responses, from what an ended session says of itself; else null. */
+/** A summary like the feed's, with the 95th percentile of responses, from the figures of an ended session; else null. */
 function figuresOf({ endedAt, lastSeq, figures }) {
   if (endedAt === null || !figures) return null;
   const { turns, lastLine, responseP95Ms: p95Ms, interruptions, toolsFailed, errors } = figures;

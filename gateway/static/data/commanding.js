@@ -9,7 +9,7 @@ export function commandsOf(session) {
 }
 
 /**
- * A command as the gateway takes it. Its id makes sure that it is carried out once, however often it is sent.
+ * A command in the gateway's form. Its id makes sure that it is carried out once, however often it is sent.
  * `crypto.randomUUID` is missing on pages without TLS.
  */
 export function newCommand(command, payload) {

@@ -11,7 +11,7 @@ const dayStart = (day, days = 0) => {
   const [year, month, date] = day.replace("Z", "").split("-").map(Number);
   return day.endsWith("Z") ? Date.UTC(year, month - 1, date + days) : new Date(year, month - 1, date + days).getTime();
 };
-/** The gateway refuses to search for punctuation alone, with which a text may begin. */
+/** The gateway refuses to search for punctuation alone, which is all that a text may have while it is typed. */
 const hasWords = (text) => /[\p{L}\p{N}]/u.test(text);
 const isDay = (text) => /^\d{4}-\d\d-\d\dZ?$/.test(text) && !Number.isNaN(dayStart(text));
 
@@ -69,8 +69,9 @@ export function canFilter(supported, name) {
 }
 
 /**
- * `{query, knows, compare, matches(row), shows(row), live(row)}`. `compare` sorts rows. `query`: the query for past calls. `knows`: whether `matches` can
- * test a row exactly as the gateway does. `shows`: whether a call from the gateway is shown. `live`: whether a live call is.
+ * `{query, knows, compare, matches(row), shows(row), live(row)}`. `compare` sorts rows. `query`: the query for past calls.
+ * `knows`: whether `matches` can test a row exactly as the gateway does. `shows`: whether a call from the gateway is shown.
+ * `live`: whether a live call is.
  */
 export function makeFilter(values, supported) {
   const set = Object.entries(values).filter(([name, value]) => value && canFilter(supported, name));

@@ -10,8 +10,8 @@ const ASK_AHEAD_MS = 2000;
 const LAST_EVENTS = 20;
 
 /**
- * The live calls, from the feed. `listener.ended(row)` is called for each call that ends, `erased(id)` of each that is no more,
- * `renewed()` whenever the feed begins.
+ * The live calls, from the feed. `listener.ended(row)` is called for each call that ends, `erased(id)` for each that has been
+ * erased, and `renewed()` whenever the feed begins.
  */
 export class LiveCalls extends Observable {
   #asking = false;
@@ -75,7 +75,7 @@ export class LiveCalls extends Observable {
 
   // Who speaks
 
-  /** For each call about to count as stalled or silent, ask whether its bot has reported that it speaks. One call at a time. */
+  /** For each call about to count as stalled or silent, ask whether its bot has reported speaking. One call at a time. */
   async askWhoSpeaks(now) {
     if (this.#asking) return;
     this.#asking = true;

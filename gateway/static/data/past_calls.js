@@ -20,7 +20,7 @@ export class PastCalls extends Observable {
   /** Whether the next page was wanted while another request was under way. */
   #wantsNext = false;
   #retryAt = 0;
-  /** Whether calls may have ended that the first page, when it comes, does not have. */
+  /** Whether calls may have ended that will be missing from the first page, which is still being read. */
   #stale = false;
   #wanted = new Set();
   #looking = false;
@@ -61,7 +61,7 @@ export class PastCalls extends Observable {
     this.changed();
   }
 
-  /** Read the page after the last one. If that is asked for during another request, the page is read after it. */
+  /** Read the page after the last one. During another request, note that the page is wanted, and read it afterwards. */
   async loadNext() {
     if (this.filter === null || this.atEnd) return;
     if (this.#busy) {
@@ -84,7 +84,7 @@ export class PastCalls extends Observable {
     });
   }
 
-  /** Read a page again that is no longer in memory; after a failure not before a pause. */
+  /** Read a page again that is no longer in memory. After a failure, do nothing until a pause is over. */
   async reload(index) {
     const page = this.pages[index];
     if (this.#busy || !page || page.rows !== null || performance.now() < this.#retryAt) return;
@@ -185,7 +185,7 @@ export class PastCalls extends Observable {
     page.last = page.rows.at(-1);
   }
 
-  /** A call is no more. */
+  /** Remove an erased call. */
   remove(sessionId) {
     const row = this.#find(sessionId);
     if (row === null) return;
@@ -208,7 +208,7 @@ export class PastCalls extends Observable {
     return this.#first === null || this.filter.compare(row, { session: this.#first }) < 0;
   }
 
-  /** Add the calls that ended while the feed was not heard. */
+  /** Add the calls that ended while the feed was interrupted. */
   async catchUp() {
     if (this.filter === null) return;
     if (!this.loaded) {

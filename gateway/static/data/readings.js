@@ -30,7 +30,7 @@ export class Readings extends Observable {
     clearTimeout(this.#timer);
   }
 
-  /** The series with this name, with null for what is not known. */
+  /** The series with this name, with null for unknown values. */
   of(name) {
     return this.#series.map((reading) => reading?.[name] ?? null);
   }
@@ -61,7 +61,7 @@ export class Readings extends Observable {
     });
   }
 
-  /** Add a reading, or null for none. One that comes after guesses at times takes their place. */
+  /** Add a reading, or null for a missing one. A reading replaces those whose guessed times are not before its own. */
   #push(at, reading) {
     while (this.times.at(-1) >= at) {
       this.times.pop();

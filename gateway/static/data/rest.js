@@ -13,17 +13,20 @@ export class RestError extends Error {
   }
 }
 
-// What proxies and browsers change in a path: proxies decode it, and browsers read dots as folders.
+// What proxies and browsers change in a path: proxies decode it, and browsers take dots for folders.
 const FRAGILE = /[/\\%]|^\.\.?$/;
 
-/** The path of a session and of what is below it: `rest`, as in `/events?limit=1`. */
+/** The path of a session, or of a resource below it: `rest`, as in `/events?limit=1`. */
 export function sessionPath(sessionId, rest = "") {
   if (!FRAGILE.test(sessionId)) return `sessions/${encodeURIComponent(sessionId)}${rest}`;
   const [below, query] = rest.split("?");
   return `sessions/-${below}?sessionId=${encodeURIComponent(sessionId)}${query ? `&${query}` : ""}`;
 }
 
-/** The answer to a request: a GET, or with `send`, which goes as JSON, a POST, or another `method`. Throws RestError for an error answer, TypeError without a connection. */
+/**
+ * Send a request and return the answer. `send` is a body, sent as JSON by POST unless `method` names another method. Throws
+ * RestError for an error answer, and TypeError without a connection.
+ */
 export async function ask(path, { accept = "application/json", signal, send, method = send ? "POST" : "GET" } = {}) {
   const headers = { accept, ...credential.headers, ...(send && { "content-type": "application/json" }) };
   const response = await fetch(new URL(path, document.baseURI), {
@@ -41,7 +44,7 @@ export async function ask(path, { accept = "application/json", signal, send, met
   try {
     text = [(await response.json()).message].flat().join("; ");
   } catch {
-    // not the gateway's envelope: the answer of a proxy
+    // not the gateway's envelope but a proxy's answer
   }
   throw new RestError(response.status, text);
 }

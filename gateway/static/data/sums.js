@@ -6,8 +6,8 @@ const DAY_MS = 86400000;
 const EVERY_MS = 60000;
 
 /**
- * By what calls are grouped: the gateway's name for it, and the filter of the list that shows a group's calls. Some groups
- * may be of calls without a value, whose key is null.
+ * What calls can be grouped by: the gateway's name for it, and the filter of the list that shows a group's calls. The group
+ * of calls without a value has the key null.
  */
 export const GROUPINGS = {
   day: { label: "Day", groupBy: "day", filter: (key) => ({ from: `${key}Z`, to: `${key}Z` }) },

@@ -1,4 +1,4 @@
-// Turns events into what is shown of them: bubbles, chips and spans on the lanes. For conventions see docs/events.md.
+// Turns events into what is shown: bubbles, chips, and spans on the lanes. docs/events.md has the conventions.
 import { CallClock, callTime } from "./call_clock.js";
 import { addUsage } from "./usage.js";
 import { CUTTERS, isCutBy, measured, spoken, wasCutBy } from "./utterance.js";
@@ -213,7 +213,7 @@ export class Transcript {
     this.#change(item.seqs[0], change);
   }
 
-  /** Add a command, or tell its item the outcome. The first final outcome stands. */
+  /** Add a command, or note the outcome of one in its item. The first final outcome stands. */
   #command(event, at) {
     const { payload, seq, timestamp } = event;
     const state = COMMAND_STATES.get(payload.event);

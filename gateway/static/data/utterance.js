@@ -1,4 +1,4 @@
-// An utterance as its event tells of it, and what it means for it to be cut.
+// An utterance as its event describes it, and when a cut applies to it.
 import { field, numberOf, textOf, wordOf } from "./values.js";
 
 const SOURCES = ["backchannel", "chat", "dtmf", "noise"];

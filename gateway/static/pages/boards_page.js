@@ -41,7 +41,7 @@ function Board({ sums }) {
     <p class="over" aria-hidden="true">${at ? html`<strong><bdi>${nameOf(by, at.key)}</bdi></strong> ${told(at)}` : "A click on a bar shows its calls."}</p>
     <${Bars} by=${by} groups=${groups} onOver=${setOver} onPick=${open} />
     <${Table} sums=${sums} />
-    <p class="soft">Days are in UTC. Latencies are those of the calls’ own figures. Calls that are live count as calls only.${leftOff > 0 && ` ${leftOff.toLocaleString()} smaller groups are left off.`}</p>`;
+    <p class="soft">Days are in UTC. Latencies are those of the calls’ own figures. Live calls count only as calls.${leftOff > 0 && ` ${leftOff.toLocaleString()} smaller groups are left off.`}</p>`;
 }
 
 const told = ({ calls, failed, responseP95Ms }) =>

@@ -39,7 +39,7 @@ export function useCall(connection, sessionId) {
   return { log, figures };
 }
 
-/** The end of a call's timeline, in milliseconds: that of the last event, or of the call if it is later. */
+/** The end of a call's timeline, in milliseconds: the end of the last event or of the call, whichever is later. */
 export function endOf({ transcript, session, lastSeq }) {
   return Math.max(1000, transcript.end, session && lastSeq > 0 ? lasted(session) : 0);
 }

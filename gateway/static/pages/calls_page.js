@@ -25,7 +25,7 @@ function Listed({ calls, values }) {
   useClock(1000);
   calls.apply(values);
   const change = (changes) => route.filter({ ...route.current.filter, ...changes });
-  // While the gateway is not heard, a call does not become quiet.
+  // A call does not become quiet while the gateway is silent.
   const now = live.connection.trueAt;
   const groups = liveGroups(calls, now);
   const recent = wantsPast(values) ? pastItems(calls, now) : { items: [], count: "0" };
@@ -59,7 +59,7 @@ function languages(calls, values) {
   return [...seen].sort();
 }
 
-/** Announces to screen readers which calls have come to need attention. */
+/** Announces to screen readers the calls that newly need attention. */
 function Announcer({ rows }) {
   const known = useRef(new Set());
   const [text, setText] = useState("");

@@ -1,4 +1,4 @@
-// The page with plots of the gateway's metrics: of the last ten minutes, which the gateway keeps, and going on from there.
+// The page with plots of the gateway's metrics: the last ten minutes, which the gateway keeps, and then each new reading.
 
 import { Readings } from "../data/readings.js";
 import { clock } from "../data/times.js";
@@ -88,7 +88,7 @@ export function GatewayPage() {
     ${readings.failure && html`<p class="notice" role="alert">${readings.failure}</p>`}
     ${storage === 0 && html`<p class="notice" role="alert">The database does not answer. Events are held until it does.</p>`}
     <div class="plots">${PLOTS.map((plot) => html`<${Panel} key=${plot.title} plot=${plot} readings=${readings} />`)}</div>
-    <p class="soft">The gateway keeps ten minutes of readings, one every 2 s. Of this gateway only. All its metrics: <a href="metrics">/metrics</a>.</p>
+    <p class="soft">The gateway keeps ten minutes of readings, one every 2 s, of this gateway only. All its metrics: <a href="metrics">/metrics</a>.</p>
   </main>`;
 }
 

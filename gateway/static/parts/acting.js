@@ -27,7 +27,7 @@ function EraseForm({ sessionId, close }) {
     }
   };
   return html`<form class="end-form" onSubmit=${erase}>
-    <p>Erase <bdi class="erased-id">${sessionId}</bdi> with all that was said, its metadata and its figures? Nobody can bring it back.</p>
+    <p>Erase <bdi class="erased-id">${sessionId}</bdi> with all that was said, its metadata and its figures? This cannot be undone.</p>
     ${failure && html`<p class="notice" role="alert">${failure.status === 409 ? "Its bot is connected." : failure.message}</p>`}
     ${failure?.status === 409 && html`<label><input type="checkbox" name="force" /> Cut off its bot</label>`}
     <div class="ways"><button type="button" onClick=${close}>Keep it</button><button type="submit" class="danger">Erase the call</button></div>

@@ -15,8 +15,8 @@ export function Columns() {
   </div></div>`;
 }
 
-// A row whose state changes often moves in the same frame, by moveBefore(). Chromium then misses what the change means for
-// elements inside the row. So each element carries the classes that it is drawn by.
+// When its state changes, a row often moves in the same frame, by moveBefore(). Chromium then misses what the change means
+// for elements inside the row. So each element has the classes that decide how it is drawn.
 
 /** One call: a row on a wide screen, a card on a narrow one. `now` is on the gateway's clock. */
 export function CallRow({ past, row, now, narrow, focusable, onFocus }) {

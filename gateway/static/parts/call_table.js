@@ -10,7 +10,7 @@ const height = (row) => (item) => (item.kind === "heading" ? HEADING : item.kind
 const wideHeight = height(ROW.wide);
 const narrowHeight = height(ROW.narrow);
 const PAGES_SEARCHED_AT_ONCE = 10;
-/** How far down the list offers a way back to its top. */
+/** The distance from the top, in pixels, from which on the list offers a way back. */
 const FAR_PX = 3000;
 
 // The focused call; remembered while another page is shown.
@@ -86,9 +86,9 @@ export function CallTable({ calls, items, now }) {
 }
 
 /**
- * The ways to both ends of the list, "Home" and "End". `arrive(end)` is called as soon as its calls are in memory, and before
- * that `depart()` if they must be read first. Returns `{isFar, goToEnd}`: whether the top is far away, and a function that
- * takes the end.
+ * The ways to both ends of the list, "Home" and "End". `arrive(end)` is called as soon as the calls at that end are in memory,
+ * and `depart()` before that, if they must be read first. Returns `{isFar, goToEnd}`: whether the top is far away, and a
+ * function that goes to the given end.
  */
 function useEnds(table, items, { depart, arrive }) {
   const [isFar, setFar] = useState(false);
@@ -137,7 +137,7 @@ function Gap({ past, item, row }) {
   return html`<div role="row" class="gap" style=${{ height: `${item.count * row}px` }}><div role="cell">${item.count} calls …</div></div>`;
 }
 
-/** The end of the loaded calls. More are loaded automatically; a search in this page alone asks after some pages. */
+/** The end of the loaded calls. More are loaded automatically. A search that only this page can do pauses after some pages. */
 function More({ past, limited }) {
   const [allowed, setAllowed] = useState(PAGES_SEARCHED_AT_ONCE);
   const pages = past.pages.length;

@@ -46,7 +46,7 @@ function useSending(log) {
   const [failure, setFailure] = useState(null);
   const asked = useRef(null);
   const send = async (name, payload) => {
-    // Asked again for the same after a failure, the gateway must not do it twice.
+    // If the user sends the same again after a failure, the gateway must not do it twice.
     const same = JSON.stringify([asked.current?.command, asked.current?.payload]) === JSON.stringify([name, payload]);
     const command = same ? asked.current : newCommand(name, payload);
     asked.current = command;

@@ -39,10 +39,10 @@ export function NothingFound({ clear }) {
   </section>`;
 }
 
-/** For a token that reads calls and does not list them. */
+/** For a token that may read calls but not list them. */
 export function NotListed() {
   return html`<section class="empty">
-    <h2>This token does not list calls</h2>
-    <p>It opens the calls that it covers, by their links.</p>
+    <h2>This token may not list calls</h2>
+    <p>Open the calls that it covers by their links.</p>
   </section>`;
 }

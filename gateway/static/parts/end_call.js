@@ -1,4 +1,4 @@
-// The button and the dialog that end a call: by its bot, or, if it has none that would, by ending its session.
+// The button and the dialog that end a call: through its bot if the bot accepts that, or else by ending the session.
 import { commandsOf } from "../data/commanding.js";
 import { credential } from "../data/credential.js";
 import { ask, sessionPath } from "../data/rest.js";
@@ -47,7 +47,7 @@ function Ways({ byBot, choose }) {
 
 function ByBot() {
   return html`<p>The bot is asked to end the call.</p>
-    <label>It says first <input name="say" /></label>`;
+    <label>The bot says first <input name="say" /></label>`;
 }
 
 function BySession() {

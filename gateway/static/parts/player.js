@@ -1,4 +1,4 @@
-// The replay of a call: a playhead that moves at the call's speed or four times as fast.
+// The replay of a call: a playhead that moves at the speed of the call, or four times as fast.
 import { duration, spokenDuration } from "../data/times.js";
 import { html, useEffect, useKey, useRef, useState } from "./view.js";
 

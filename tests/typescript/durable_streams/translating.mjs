@@ -1,6 +1,6 @@
-// Lets tests whose streams are of another type run against a gateway whose streams are JSON: in requests and answers of a
-// stream, the type that it was created with and application/json change places. A text is a JSON string then, and bytes
-// are one in base64. Nothing of a stream that was created as JSON is touched, nor are server-sent events.
+// Lets tests whose streams have another type run against a gateway whose streams are JSON. In the requests and answers of a
+// stream, it swaps the type that the stream was created with and application/json. A text becomes a JSON string, and bytes
+// become a JSON string in base64. Streams that were created as JSON, and server-sent events, are left alone.
 import { expect } from "vitest";
 
 const JSON_TYPE = "application/json";

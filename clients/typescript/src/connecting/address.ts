@@ -33,7 +33,7 @@ export class Address {
   }
 }
 
-/** Return the WebSocket's URL of an http one. */
+/** Turn an http URL into the URL of a WebSocket. */
 export function webSocketUrl(url: string): string {
   return url.replace("http", "ws");
 }

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../protocol.ts";
 
-/** Return the text and the code of an error answer, as far as it is a gateway's. */
+/** Return the text and the code of an error answer. An answer that is not a gateway's has no code. */
 export async function said(response: Response): Promise<{ text: string; code: ErrorCode | undefined }> {
   try {
     const { message, code } = await response.json();

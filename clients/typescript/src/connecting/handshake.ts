@@ -10,8 +10,8 @@ const TIMEOUT = 5000;
 const CODES: { [status: number]: ErrorCode } = { 401: "unauthenticated", 403: "forbidden", 404: "not_found" };
 
 /**
- * Ask the same address by a plain request, which a gateway refuses as it refused the handshake, or because it is no
- * handshake. `url` is an http one.
+ * Ask the same address by a plain request. A gateway refuses it for the reason for which it refused the handshake, or else
+ * because it is not a handshake. `url` is an http URL.
  */
 export async function whyRefused(
   environment: Environment,

@@ -13,9 +13,9 @@ const TOKEN_EXPIRED = 4402;
 const CLOSE_TIMEOUT = 2000;
 /** Bytes that wait for the network, beyond which nothing more is written. */
 const FULL = 1024 * 1024;
-/** The longest silence in ping intervals of the gateway. */
+/** The longest silence, in ping intervals of the gateway. */
 const QUIET_PINGS = 1.5;
-/** The share of a silence after which the client pings. It does not see the gateway's pings. */
+/** The share of the longest silence after which the client pings. It does not see the gateway's pings. */
 const PROBE = 0.8;
 /** The share of the time for an answer after which the connection counts as stale. */
 const SLOW = 0.25;
@@ -157,7 +157,7 @@ export class Link {
     this.#watch();
     const message = this.#parsed(data);
     if (!message) {
-      this.#environment.log.warn("skipped what is no message of a gateway");
+      this.#environment.log.warn("skipped a frame that is not a message of a gateway");
       return;
     }
     if (message.type === "goaway") this.#retryAfterMs = message.reconnectAfterMs;
@@ -251,7 +251,7 @@ function socketTo(environment: Environment, url: string, token: string | undefin
     const protocols = token === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, `turnwire.bearer.${token}`];
     return new environment.WebSocket(webSocketUrl(url), protocols);
   } catch (error) {
-    // A page may not open ws:// from https://, and a token must be fit for a header. The text would have the token.
+    // A page may not open ws:// from https://, and a token must fit into a header. The error's text may contain the token.
     throw new Refused(`cannot connect to ${new URL(url).origin}: ${(error as Error).name}`);
   }
 }

@@ -4,7 +4,7 @@ import { within } from "./waiting.ts";
 /** A token, or a function, plain or async, that returns one. The function is called for every connection. */
 export type Token = string | (() => string | Promise<string>);
 
-/** The most milliseconds that a token function may take. */
+/** The longest time that a token function may take, in milliseconds. */
 const TIMEOUT = 10_000;
 
 /** The source of one client's tokens. Throws TypeError for an invalid token. */

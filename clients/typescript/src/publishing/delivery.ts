@@ -123,7 +123,7 @@ export class Delivery {
         break;
       case "completed":
         this.session = reply.session;
-        this.ended = this.#endSent; // after another's end, events are accepted a while
+        this.ended = this.#endSent; // after somebody else's end, events are accepted for a while
         break;
       case "command":
         this.commands.received(reply);

@@ -12,13 +12,13 @@ import type { Delivery } from "./delivery.ts";
 
 /** Limits on time, in milliseconds. */
 export const LOOP_TIMES = {
-  /** To wait for `opened`; longer than the gateway waits for its storage. */
+  /** How long to wait for `opened`: longer than the gateway waits for its storage. */
   opened: 40_000,
-  /** Without an answer that is due; the connection is then reopened. Also longer than the gateway waits. */
+  /** How long to wait for an answer before reopening the connection: also longer than the gateway waits. */
   answer: 60_000,
   /** A connection that lasts this long makes the next attempt count as a first one. */
   steady: 5000,
-  /** To look again whether the network takes more. */
+  /** The pause before looking again whether the network takes more. */
   full: 50,
 };
 
@@ -81,7 +81,7 @@ export class PublisherLoop {
     this.#stop.abort();
   }
 
-  /** Look for something to send, once whoever runs now has finished: several events make one frame. */
+  /** Look for something to send once the code that runs now has finished, so that several events make one frame. */
   work(): void {
     if (this.#pumping || !this.#link) return;
     this.#pumping = true;

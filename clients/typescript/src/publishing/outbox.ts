@@ -79,8 +79,8 @@ export class Outbox {
   }
 
   /**
-   * Remove and return the oldest event in flight, which the gateway has answered; `seq` if it is stored. An answer
-   * without an id is for an event with an invalid id. Throws OutOfStep for an answer to another event.
+   * Remove and return the oldest event in flight, which the gateway has answered. `seq` is its position if it is stored.
+   * An answer without an id is for an event with an invalid id. Throws OutOfStep for an answer to another event.
    */
   answered(eventId: string | null, seq = 0): Entry {
     const next = this.#flying[0];

@@ -11,7 +11,7 @@ import type { Session, SessionStatus, SessionsPush, Summary } from "../protocol.
 export interface FollowedSessions {
   /** Only sessions of these statuses; all by default. */
   status?: SessionStatus[] | undefined;
-  /** How many of the present sessions come, the newest ones; 500 by default. More are read by REST. */
+  /** How many of the present sessions to give: the newest ones, 500 by default. Beyond 500, they are read by REST. */
   newest?: number | undefined;
   /** Whether the gateway reports what is said in live sessions. See `summaryOf`. */
   summaries?: boolean | undefined;
@@ -23,9 +23,9 @@ export interface FollowedSessions {
 
 export interface FollowOptions extends FollowedSessions, LinkOptions {}
 
-/** The sessions that a gateway begins a feed with, at most. */
+/** The most sessions that a gateway begins a feed with. */
 const SNAPSHOT = 500;
-/** Milliseconds without more of them, after which there are no more. */
+/** Milliseconds without further ones, after which all are taken to have come. */
 const SETTLED = 250;
 /** Sessions in one page of a list. */
 const PAGE = 100;
@@ -87,7 +87,7 @@ export class SessionFeed implements AsyncIterable<Session> {
     this.#changed.wake();
   }
 
-  /** A loop that begins after another one has failed goes on from there. */
+  /** A loop that begins after another one has failed continues from there. */
   [Symbol.asyncIterator](): AsyncIterator<Session, undefined> {
     this.#failure = undefined;
     return {
@@ -170,7 +170,7 @@ export class SessionFeed implements AsyncIterable<Session> {
         for (const sessionId of [...this.#missed]) if (!stop.aborted) await this.#lookUp(sessionId);
         return;
       } catch (error) {
-        if (!(error instanceof Unreachable)) return; // the token may follow, but not read
+        if (!(error instanceof Unreachable)) return; // the token may allow following but not reading
         await sleep(backoff.nextDelay(), stop).catch(() => {});
       }
     }
@@ -267,10 +267,10 @@ function isOlder(session: Session, known: Session): boolean {
 /**
  * Iterate over the present sessions (the newest 500, oldest first), then over each that starts or changes, for ever.
  *
- * With `status`, only sessions of these statuses come, and once more when they leave them. A slow consumer gets the newest
- * state of each session, not every one in between. After a reconnect, sessions that changed meanwhile come. Leave the
- * loop, or call `close` on what `followSessions` returns. Throws Refused, and Unreachable once no gateway has answered for
- * `giveUpAfterMs`.
+ * With `status`, only sessions of these statuses come; one that leaves them comes once more. A slow consumer gets the
+ * newest state of each session, not every state in between. After a reconnect, sessions that changed meanwhile come. To
+ * stop, leave the loop, or call `close` on what `followSessions` returns. Throws Refused, and Unreachable once no gateway
+ * has answered for `giveUpAfterMs`.
  */
 export function followSessions(url: string, options: FollowOptions = {}): SessionFeed {
   return new SessionFeed(new SharedLink(url, "feed of sessions", options), new Client(url, options), options);

@@ -137,9 +137,9 @@ export class Subscription implements AsyncIterable<Event> {
  * Follow a session's events after `afterSeq`, stored ones first, then live: `for await (const event of subscribe(…))`.
  *
  * Reconnects by itself and continues after the last event delivered: none is missing, none comes twice. Reads ahead, a few
- * megabytes at most, so that the connection survives a loop that is busy with one event for long. With `untilEnded`, it
- * stops once the session has ended and all its events have been delivered. Without it, it never stops by itself: leave
- * the loop, or call `close` on what `subscribe` returns.
+ * megabytes at most, so that the connection survives a loop that is busy with one event for a long time. With
+ * `untilEnded`, the loop stops once the session has ended and all its events have been delivered. Without it, the loop
+ * never stops by itself: leave it, or call `close` on what `subscribe` returns.
  *
  * Signals, changes of the session and the end of the replay go to the callbacks, in order with the events. Throws
  * SessionNotFound or another Refused, and Unreachable once no gateway has answered for `giveUpAfterMs`.
