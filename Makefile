@@ -7,7 +7,7 @@
 #             make soak ARGS='--minutes 5 --seed 7'; ARGS=--long-forms runs longer versions of the fault runs instead
 # make fuzz   search for bytes that break a decoder, and for requests that break the API; half an hour
 #             make fuzz ARGS='--seconds 60' gives that time to each of the three searches
-# make generators  make clients of the gateway's documents with the generators that people use, and try them
+# make generators  generate clients from the gateway's documents with common generators, and try them
 # make adapters  test the adapters inside the voice frameworks and SDKs that they are for; two minutes
 # make typescript  check and test the TypeScript client: its types, its size, and against a gateway, in Node and a browser
 # make audit  look up known vulnerabilities of everything the image installs
@@ -58,14 +58,14 @@ faults: $(VENV)/installed-dev faketime redis balancers
 soak: $(VENV)/installed-dev faketime
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
-# Atheris says what of the protocol an input runs, and libFuzzer makes the next input of that. Both are in its package.
+# Atheris reports which code an input runs, and libFuzzer derives the next input from that. One package has both.
 fuzz: $(VENV)/installed-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3,<4'
 	@$(BIN)/python -m tests.fuzz.decoders json $(ARGS)
 	@$(BIN)/python -m tests.fuzz.decoders msgpack $(ARGS)
 	@$(BIN)/python -m tests.fuzz.api $(ARGS)
 
-# What an image installs is named in requirements/*.lock with its digests, whatever a package index says later.
+# requirements/*.lock names what an image installs, with digests, whatever a package index says later.
 AUDIT := .venv-audit/bin
 LOCKS := server build audit
 
@@ -206,8 +206,8 @@ promtool: .promtool/promtool
 	fi
 
 # Tests each adapter against its framework, in an environment with Turnwire installed beside it, as users have it. The
-# first run downloads about 500 MB from the package index; 1.5 GB of it stays in .venv-adapters. The calls of the tests take
-# their time and little CPU, so the frameworks run side by side. What measures the pace of audio runs alone after them.
+# first run downloads about 500 MB from the package index; .venv-adapters then takes 1.5 GB. The calls of the tests take time
+# but little CPU, so the frameworks run side by side. The test that measures the pace of audio runs alone after them.
 ADAPTERS := pipecat livekit openai vendors
 IN_pipecat = $(TURNWIRE)[pipecat]
 IN_livekit = $(TURNWIRE)[livekit]
@@ -257,7 +257,7 @@ $(addprefix pace-,$(ADAPTERS)): pace-%: .venv-adapters/%/installed $(VENV)/insta
 	@$(IN_ADAPTER) --collect-only -q >/dev/null # compiles what is imported, once for all processes
 	@touch $@
 
-# Makes clients of /openapi.json and reads /asyncapi.json, with the tools that people use, in an environment of their own.
+# Generates clients from /openapi.json and reads /asyncapi.json, with common tools, in an environment of their own.
 # The first run downloads about 150 MB from the package indexes, Node included.
 .PHONY: generators
 
