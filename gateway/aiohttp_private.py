@@ -195,7 +195,7 @@ class Answer(web.Response):
         """`kind` stands for these headers, which are those of many answers."""
         super().__init__(body=body, status=status, headers=headers)
         self.kind: str | None = kind
-        """None once somebody has had the headers, and may have changed them."""
+        """None once somebody has been given the headers, and may have changed them."""
         self._ready: bytes | None = None
 
     @property

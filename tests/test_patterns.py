@@ -71,5 +71,5 @@ def test_possessive_and_atomic_patterns_are_detected(pattern: str | bytes) -> No
 
 
 @pytest.mark.parametrize("pattern", [r"a*b+c?", r"\++", rb"[+*]", r"(?:a+)+", r"(?=a)"])
-def test_other_patterns_are_not_detected(pattern: str | bytes) -> None:
+def test_patterns_without_possessive_or_atomic_parts_are_not_detected(pattern: str | bytes) -> None:
     assert is_portable(pattern)

@@ -35,7 +35,7 @@ class InvalidEvent(ClientError, ValueError):
 class SpoolError(ClientError):
     """The file of a publisher's unsent events is unusable: locked, of another call, not a spool, or the disk fails.
 
-    If `send` raises this, the event was not queued. `of_disk` tells a disk that is full, read-only or fails.
+    If `send` raises this, the event was not queued. `of_disk` is set if the disk is full, read-only or failing.
     """
 
     def __init__(self, message: str, *, of_disk: bool = False) -> None:

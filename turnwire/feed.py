@@ -174,10 +174,10 @@ async def follow_sessions(
 ) -> AsyncGenerator[Session, None]:
     """Iterate over the present sessions (the newest 500, oldest first), then over each that starts or changes, forever.
 
-    With `status`, only sessions of these statuses are yielded, and once more when they leave them. A slow consumer gets
-    the newest state of each session, not every one in between. After a reconnect, sessions that changed meanwhile are
-    yielded. `token` is a string, or a function that returns one for each connection. Raises Refused, and Unreachable
-    once no gateway has answered for `give_up_after` seconds (by default never).
+    With `status`, only sessions of these statuses are yielded; one that leaves them is yielded once more. A slow
+    consumer gets the newest state of each session, not every one in between. After a reconnect, sessions that changed
+    meanwhile are yielded. `token` is a string, or a function that returns one for each connection. Raises Refused, and
+    Unreachable once no gateway has answered for `give_up_after` seconds (by default never).
     """
     feed = _Feed(url, status, codec, token, give_up_after)
     async with borrowed(http) as session_of_http:

@@ -119,7 +119,7 @@ def subscribe(
     """Follow a session's events after `after_seq`, stored ones first, then live: `async for event in subscribe(...)`.
 
     Reconnects by itself and continues after the last event delivered: none is missing, none comes twice. Reads ahead, a
-    few megabytes at most, so that the connection survives a loop that is busy with one event for long. With
+    few megabytes at most, so that the connection survives a loop that is busy with one event for a long time. With
     `until_ended`, it stops once the session has ended and all its events have been delivered (in the grace time after
     the end, the log may still get a late event). Without it, it never stops by itself.
 

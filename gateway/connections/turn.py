@@ -9,14 +9,14 @@ from typing import Final
 from turnwire.gateway.turns import SLICE_SECONDS, Turns
 
 _FRAME_SECONDS: Final = 50e-6
-"""What a frame is taken to cost at least, because the time of one that waits for something is not known."""
+"""The least that a frame is assumed to cost, because the time of one that waits for something is not known."""
 _LITTLE: Final = 0.001
 """The share of its time that a connection may waste without being held to the share of all. A pong for each ping of
 ours, and pings as our clients send them, take a hundredth of it."""
 _AHEAD: Final = 2.0
 """Seconds of this that a connection may waste at once."""
 _SHORT: Final = SLICE_SECONDS / 8
-"""Seconds that a turn takes of a connection that sends a few frames now and then."""
+"""How many seconds a turn takes for a connection that sends a few frames now and then."""
 
 OPENING_SECONDS: Final = 0.0001
 GOODBYE_SECONDS: Final = 0.0001

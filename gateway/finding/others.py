@@ -1,4 +1,4 @@
-"""What other gateways have done to sessions, as far as the search must know it."""
+"""Finds what other gateways have done to sessions, because the search must know it."""
 
 from __future__ import annotations
 

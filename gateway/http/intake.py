@@ -14,8 +14,8 @@ _LARGEST: Final = 32 * 1024
 _QUICK_SECONDS: Final = SLICE_SECONDS / 8
 """If the parser took no longer for some bytes, it gets twice as many next."""
 _MUCH: Final = 64 * 1024
-"""Bytes after which a socket is read on only in the next pass of the loop. The loop reads a socket that hands over as
-much as it has room for up to 32 times in a pass, which is up to 8 MiB."""
+"""Bytes after which reading a socket continues only in the next pass of the loop. Otherwise, as long as each read fills
+the buffer, the loop reads a socket up to 32 times in a pass: up to 8 MiB."""
 _SECONDS_A_BYTE: Final = 0.5e-9
 """What a byte costs before it gets here."""
 _DEAF_SECONDS: Final = 0.05

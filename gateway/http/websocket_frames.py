@@ -17,12 +17,12 @@ _FRAMES_AT_ONCE: Final = 128
 AT_ONCE: Final = 4
 """The slices of all connections that are passed on in one pass of the loop."""
 _MUCH: Final = 64 * 1024
-"""Bytes that are dropped before a socket rests. The loop reads a socket that hands over as much as it has room for 32
-times in a pass, which is 8 MiB."""
+"""Bytes that are dropped before a socket rests. As long as each read fills the buffer, the loop reads a socket up to 32
+times in a pass: 8 MiB."""
 _REST: Final = 0.05
 """Seconds."""
 _SMALL: Final = 1024
-"""Bytes of which so few frames are that they are passed on at once."""
+"""Up to this many bytes hold so few frames that they are passed on at once."""
 _BROKEN: Final = b"\xf0\x80"
 """The head of a frame with reserved bits. aiohttp refuses it with 1002."""
 

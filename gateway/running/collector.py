@@ -32,8 +32,8 @@ def calm_collector() -> None:
     The loop stands still during a scan: 0.3 µs for each object, and several times that if they are spread in memory.
     Objects made at the start stay, and need not be scanned. Two in a hundred do not stay, and are kept all the same:
     the first clients would wait for 60 ms while these were looked for. The path of an event makes no cycles, and what
-    its session keeps stays for long. So an object is scanned once or twice while it is new, with at most 15,000 others.
-    All objects are scanned after some hours or more.
+    its session keeps stays for a long time. So an object is scanned once or twice while it is new, with at most 15,000
+    others. All objects are scanned after some hours or more.
     """
     gc.freeze()
     gc.set_threshold(*_COLLECTOR)

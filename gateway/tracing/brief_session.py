@@ -11,10 +11,10 @@ _MOST_BYTES: Final = 64 * 1024
 
 
 class BriefSession(requests.Session):
-    """Reads little of the answers, takes a redirect for a failure, and knows why the last request has failed.
+    """Reads little of the answers, treats a redirect as a failure, and knows why the last request has failed.
 
     The exporter needs only the status, but `requests` reads every answer to its end, however long it is. The exporter
-    takes a redirect, which it does not follow, for success.
+    does not follow redirects, and treats them as success.
     """
 
     def __init__(self) -> None:

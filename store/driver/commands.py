@@ -30,9 +30,9 @@ class WriteCommands:
     """Runs write commands on one database, each once.
 
     The driver would lend each command a session, which serves only its own retries, and look for a server among all
-    that it knows. Here the primary is kept for as long as the driver takes it for one and nothing fails. What the
-    driver makes of an error stays the same: it closes connections, and looks for another primary. Of several routers,
-    each command gets the one that the driver picks.
+    that it knows. Here the primary is kept for as long as the driver considers it the primary and nothing fails. The
+    driver handles errors as usual: it closes connections, and looks for another primary. Of several routers, each
+    command gets the one that the driver picks.
 
     A first command runs in a thread of the driver. Its connection is then held for the next ones, where that is
     possible, for as long as they keep coming. After an error, the next command runs in a thread again. Belongs to the

@@ -62,12 +62,12 @@ def test_every_requirement_of_the_chapters_has_one_row() -> None:
     assert dict(found) == expected
 
 
-def test_every_row_says_how_it_stands() -> None:
+def test_every_row_of_the_asvs_page_has_a_status() -> None:
     verdicts = ("met ", "partly ", "yours ", "not applicable ")
     assert [number for number, row in rows() if not row.startswith(verdicts)] == []
 
 
-def test_every_test_that_is_named_exists() -> None:
+def test_every_test_that_the_asvs_page_names_exists() -> None:
     missing = [
         f"{path}::{name}"
         for path, name in TEST.findall(PAGE)

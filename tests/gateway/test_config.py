@@ -98,7 +98,7 @@ OF_THE_PROTOCOL = {"id_chars", "event_bytes", "frame_bytes", "depth", "metadata_
 OF_THE_PROCESS = {"live_sessions", "subscriptions", "webhooks", "webhook_sessions"}
 
 
-def test_what_clients_may_use_has_bounds_that_zero_turns_off() -> None:
+def test_zero_turns_off_each_bound_on_what_clients_may_use() -> None:
     bounds = {name for name in Config.model_fields if name.startswith(("max_", "rate_"))}
     bounds -= {f"max_{name}" for name in OF_THE_PROTOCOL | OF_THE_PROCESS}
     zeros: dict[str, Any] = dict.fromkeys(bounds, "0")

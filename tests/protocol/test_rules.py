@@ -185,5 +185,5 @@ def test_an_event_activates_a_session_and_changes_no_other_status() -> None:
     }
 
 
-def test_completed_and_failed_are_ends() -> None:
+def test_a_session_has_ended_when_it_is_completed_or_failed() -> None:
     assert [status for status in get_args(SessionStatus) if has_ended(status)] == ["completed", "failed"]

@@ -89,7 +89,7 @@ async def test_a_conflicting_index_is_reported(store: Store, database_uri: str, 
 @pytest.mark.parametrize(
     ("code", "says"), [(13, "readWrite"), (18, "credentials"), (59, "lacks a command"), (371, "blocked")]
 )
-async def test_refused_writes_are_reported_and_stored_once_the_database_is_mended(
+async def test_refused_writes_are_reported_and_stored_once_the_database_is_repaired(
     forged: Store, proxy: ForgingProxy, code: int, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await forged.prepare()

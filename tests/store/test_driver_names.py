@@ -50,7 +50,7 @@ OF_MODULES: dict[str, object] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_driver_can_be_called_so(name: str) -> None:
+def test_the_driver_can_be_called_as_the_store_calls_it(name: str) -> None:
     method, args, named = CALLS[name]
     inspect.signature(method).bind("self", *args, **named)
 
@@ -67,7 +67,7 @@ async def test_a_connection_and_a_server_have_these_attributes() -> None:
     assert isinstance(inspect.getattr_static(Server, "description"), property)
 
 
-def test_messages_are_made_and_read_so() -> None:
+def test_the_driver_makes_and_reads_messages_as_the_store_expects() -> None:
     command = {"insert": "things", "documents": [{}], "ordered": True}
     request, encoded, size, _ = message._op_msg(0, command, "database", None, DEFAULT_CODEC_OPTIONS)
     assert int.from_bytes(encoded[4:8], "little") == request
@@ -83,7 +83,7 @@ def test_messages_are_made_and_read_so() -> None:
     assert issubclass(errors._OperationCancelled, errors.AutoReconnect)
 
 
-def test_these_are_all_private_names_in_use() -> None:
+def test_every_private_name_of_the_driver_in_use_is_checked() -> None:
     known = {part for name in (*CALLS, *OF_A_CONNECTION, *OF_MODULES) for part in name.split(".") if part[0] == "_"}
     used = {name for file in Path(*turnwire.store.driver.__path__).glob("*.py") for name in _private_names(file)}
     assert used == known

@@ -62,7 +62,7 @@ async def test_a_session_claimed_meanwhile_is_erased_only_by_force(store: Store)
     assert not await store.erasures.mark(known, whoever_publishes=True)
 
 
-async def test_late_events_go_too_also_if_the_log_was_longer_than_the_note_says(store: Store) -> None:
+async def test_late_events_are_erased_too_even_if_the_log_was_longer_than_the_note_says(store: Store) -> None:
     known = record()
     await store.sessions.create(known)
     await fill(store, known, 3 * SLICE)

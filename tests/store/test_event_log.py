@@ -68,7 +68,7 @@ async def test_an_idle_log_commits_at_once(store: Store) -> None:
     assert commits == [1, 1, 1]
 
 
-async def test_a_commit_has_a_bound_of_bytes(store: Store) -> None:
+async def test_a_commit_holds_a_bounded_number_of_bytes(store: Store) -> None:
     commits: list[int] = []
     store.events.on_commit = lambda stored, seconds: commits.append(stored)
     appends = [store.events.append(f"s{n}", documents(f"s{n}", 1, 1), 1024 * 1024) for n in range(10)]

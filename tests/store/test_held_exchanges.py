@@ -122,7 +122,7 @@ async def test_what_follows_a_reply_spoils_only_the_connection(database: PlayedD
     assert database.pool.active_sockets == 0
 
 
-async def test_a_reply_before_all_of_the_command_is_sent_is_none(database: PlayedDatabase) -> None:
+async def test_a_reply_that_comes_before_the_whole_command_is_sent_does_not_count(database: PlayedDatabase) -> None:
     end = await database.hold()
     done = database.commands(insert(1, text="x" * 8_000_000))
     end.send(message_of(OK, to=held_by(database)._request))

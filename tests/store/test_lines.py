@@ -51,7 +51,7 @@ async def test_what_fits_into_one_batch_of_long_ones_is_one_batch() -> None:
     assert (len(line), line.weight, line.cut()) == (0, 0, [])
 
 
-async def test_short_and_long_ones_come_by_turns_each_in_their_order() -> None:
+async def test_short_and_long_submissions_take_turns_each_in_their_order() -> None:
     line = fair(*(Work(name, 6) for name in "KLMN"), *(Work(name, 4) for name in "abcdefgh"))
     assert line.is_long
     batches = [names(line.cut()) for _ in range(6)]

@@ -89,7 +89,7 @@ def test_while_the_database_answers_fast_a_few_appends_are_enough() -> None:
     assert pace.is_enough(ENOUGH)
 
 
-def test_while_many_come_more_are_enough() -> None:
+def test_while_many_appends_come_a_commit_waits_for_more_of_them() -> None:
     pace = answered(12, INTERVAL / 3)
     often = round(12 * ENOUGH_SECONDS / INTERVAL)
     assert not pace.is_enough(often - 1)
@@ -133,7 +133,7 @@ async def test_items_that_come_one_by_one_after_a_commit_are_written_together() 
     assert disk.batches == [["a"], ["b", "c", "d"]]
 
 
-async def test_a_wait_ends_when_much_waits() -> None:
+async def test_a_commit_stops_waiting_once_it_holds_much() -> None:
     disk = Disk(overlap_weight=10, pace=Patient(enough=100))
     for _ in range(2):
         disk.gate.release()
@@ -146,7 +146,7 @@ async def test_a_wait_ends_when_much_waits() -> None:
     assert disk.batches == [["a"], ["b", "c"]]
 
 
-async def test_closing_ends_a_wait() -> None:
+async def test_closing_a_lane_cancels_a_commit_that_waits_for_company() -> None:
     disk = Disk(pace=Patient(enough=100))
     disk.gate.release()
     first, second = Work("a"), Work("b")

@@ -17,7 +17,7 @@ def exchange(monkeypatch: pytest.MonkeyPatch) -> ScramExchange:
     return ScramExchange(DatabaseUser("user", "pencil"))
 
 
-def test_the_messages_are_those_of_the_rfc(exchange: ScramExchange) -> None:
+def test_scram_messages_are_those_of_the_rfc(exchange: ScramExchange) -> None:
     assert exchange.first() == f"n,,n=user,r={NONCE}".encode()
     assert exchange.final(SERVER_FIRST) == (
         b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="

@@ -147,7 +147,7 @@ async def test_lazy_fields_never_take_last_seq_back(store: Store) -> None:
     assert (await load(store)).last_event_at == NOW
 
 
-async def test_open_sessions_are_found(store: Store) -> None:
+async def test_sessions_that_have_not_ended_are_found(store: Store) -> None:
     for number, status in enumerate(STATUSES * 3):
         await store.sessions.create(record(f"s{number}", NOW - timedelta(seconds=number), status=status))
     found = {session.session_id: session for session in await store.sessions.unended()}

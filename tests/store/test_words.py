@@ -35,7 +35,7 @@ def test_words_are_without_case_accents_and_punctuation(text: str, words: list[s
     assert words_of(text) == words
 
 
-def test_pieces_change_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folding_a_text_in_pieces_changes_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_filter, "_PIECE_CHARS", 3)
     chance = Random(7)
     for _ in range(300):

@@ -106,7 +106,7 @@ async def test_a_wrong_path_is_named_as_the_cause(gateway: Gateway) -> None:
         await publish(f"{gateway.url}/elsewhere")
 
 
-async def test_a_server_that_is_no_gateway_is_named_as_the_cause() -> None:
+async def test_a_server_that_is_not_a_gateway_is_named_as_the_cause() -> None:
     runner = web.AppRunner(web.Application())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

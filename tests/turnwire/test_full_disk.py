@@ -162,7 +162,7 @@ async def test_a_publisher_that_waits_for_its_gateway_needs_its_spool_too(
 
 
 @pytest.mark.parametrize("content", [b"RIFF....WAVE", b"Turnwire spool 9\n"])
-async def test_a_file_that_is_no_spool_is_refused_even_without_waiting(
+async def test_a_file_that_is_not_a_spool_is_refused_even_without_waiting(
     gateway: Gateway, spool: Path, content: bytes
 ) -> None:
     write(spool, content)

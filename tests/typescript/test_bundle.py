@@ -11,7 +11,7 @@ from tests.typescript.node import bundled
 MAX_BYTES = 15_000
 
 
-def test_the_client_is_small(tmp_path: Path) -> None:
+def test_the_bundled_typescript_client_is_small(tmp_path: Path) -> None:
     assert len(gzip.compress(bundled(tmp_path).read_bytes(), 9)) < MAX_BYTES
 
 

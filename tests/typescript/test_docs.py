@@ -30,7 +30,7 @@ declare namespace JSX {
 """
 
 
-def test_the_page_has_examples() -> None:
+def test_the_typescript_page_has_examples() -> None:
     assert [block.language for block in BLOCKS] == ["tsx", *["typescript"] * 4]
 
 

@@ -1,4 +1,4 @@
-"""`turnwire conformance`: play a gateway to a client of the user's own, and print what the client does wrong."""
+"""`turnwire conformance`: act as the gateway for a client of the user's own, and print what the client does wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def conformance(
 ) -> None:
     """Test a client that you have written.
 
-    The command plays a gateway to the client, and reports what the client does wrong.
+    The command acts as the gateway for the client, and reports what the client does wrong.
 
     The client's program is run once for each exercise, with one of these lines of arguments:
 

@@ -36,7 +36,7 @@ def key(
 
     Scopes: session:create session:publish session:complete session:read session:list session:command session:delete
     token:mint metrics admin. The key goes to standard error, the line to standard output. The gateway notices changes
-    of the file TURNWIRE_API_KEYS_FILE within seconds. The file holds only a digest: replace a lost key by a new one.
+    of the file TURNWIRE_API_KEYS_FILE within seconds. The file holds only a digest: replace a lost key with a new one.
     """
     patterns = [pattern.strip() for pattern in sessions.split(",") if pattern.strip()]
     try:

@@ -1,1 +1,1 @@
-"""Plays a gateway to a client of the user's own, to find out what the client does wrong."""
+"""Acts as the gateway for a client of the user's own, to find out what the client does wrong."""

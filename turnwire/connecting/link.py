@@ -29,7 +29,7 @@ CLOSE_TIMEOUT = 2.0
 QUIET = 30.0
 """The longest silence, in seconds, after which the connection is given up."""
 QUIET_PINGS = 1.5
-"""The longest silence in ping intervals of the gateway, if that is shorter."""
+"""The longest silence, in ping intervals of the gateway, if that is shorter."""
 PROBE = 0.8
 """The share of that time after which the client pings: the gateway may be configured to ping less often."""
 MAX_MESSAGE = 64 * 1024 * 1024

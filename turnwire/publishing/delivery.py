@@ -177,7 +177,8 @@ class Delivery:
         except OutOfStep as breach:
             raise Lost(str(breach)) from None
         if isinstance(reply, Completed):
-            self.session, self.ended = reply.session, self._end_sent  # after another's end, events are accepted a while
+            # after somebody else's end, events are accepted for a while
+            self.session, self.ended = reply.session, self._end_sent
         elif isinstance(reply, CommandPush):
             if self.commands is not None:
                 self.commands.received(reply)

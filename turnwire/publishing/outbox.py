@@ -107,9 +107,10 @@ class Outbox:
         return frame
 
     def answered(self, event_id: str | None, seq: int | None = None) -> Entry:
-        """Remove and return the oldest event in flight, which the gateway has answered; `seq` if it is stored.
+        """Remove and return the oldest event in flight, which the gateway has answered.
 
-        An answer without an id is for an event with an invalid id. Raises OutOfStep for an answer to another event.
+        `seq` is its position if it is stored. An answer without an id is for an event with an invalid id. Raises
+        OutOfStep for an answer to another event.
         """
         if not self._flying:
             raise OutOfStep(f"an answer for {event_id!r}, but nothing is in flight")

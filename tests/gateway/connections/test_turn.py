@@ -172,7 +172,7 @@ async def test_a_turn_is_over_by_its_time_or_by_its_frames_and_a_limit_of_0_is_n
     assert [frames_of(32, 0.0), frames_of(32, 0.0025), frames_of(0, 0.0025), frames_of(0, 0.0)] == [32, 3, 3, 0]
 
 
-async def test_a_turn_begins_anew_when_others_had_theirs_meanwhile() -> None:
+async def test_a_turn_starts_over_once_others_have_had_theirs() -> None:
     passes = Passes()
     turn = Turn(Turns(passes.clock, passes.clock), 3, 0.01)
     for _ in range(10):
@@ -197,7 +197,7 @@ async def test_time_in_which_other_processes_ran_does_not_end_a_turn() -> None:
     assert not turn.is_over()
 
 
-async def test_a_turn_does_not_begin_anew_before_what_it_has_wasted_is_made_up_for(pauses: list[float]) -> None:
+async def test_a_turn_does_not_start_over_before_its_wasted_time_is_made_up_for(pauses: list[float]) -> None:
     passes = Passes()
     turn = Turn(Turns(passes.clock, passes.clock), 4, 1.0)
     for number in range(4):

@@ -27,7 +27,7 @@ async def test_of_much_work_one_slice_is_done_in_each_pass() -> None:
     assert passes.work.total() == 20 * 4
 
 
-async def test_short_turns_share_a_pass() -> None:
+async def test_short_turns_share_a_pass_of_the_loop() -> None:
     passes = Passes()
     turns = Turns(passes.clock)
     with passes:
@@ -198,7 +198,7 @@ async def test_a_place_offered_to_a_client_that_has_just_left_goes_to_the_next()
         pass
 
 
-async def test_a_slice_is_over_after_its_time() -> None:
+async def test_a_slice_of_slow_work_ends_after_its_time() -> None:
     passes = Passes()
     slices = Slices(Turns(passes.clock))
     with passes:

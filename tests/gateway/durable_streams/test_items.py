@@ -101,11 +101,11 @@ def test_the_id_of_an_item_says_who_sent_it(item: ItemId) -> None:
 
 
 @pytest.mark.parametrize("event_id", ["e1", "ds:", "ds:0/1:bot:x:0:", "ds:::::", "ds:0/1:bot:0:0::", "019ab-7"])
-def test_an_id_of_another_form_says_nothing(event_id: str) -> None:
+def test_an_event_id_of_another_form_names_no_producer(event_id: str) -> None:
     assert ItemId.read(event_id) is None
 
 
-def test_offsets_are_ordered_as_texts_are() -> None:
+def test_offsets_of_a_stream_sort_as_text() -> None:
     seqs = [0, 1, 9, 10, 99, 1_000_000]
     assert [seq_of(offset_of(seq)) for seq in seqs] == seqs
     assert sorted(map(offset_of, seqs)) == [offset_of(seq) for seq in seqs]
@@ -113,7 +113,7 @@ def test_offsets_are_ordered_as_texts_are() -> None:
     assert [seq_of(text) for text in ("", "now", "1", "0,1", "-2", "00000000001", "\u0660" * 10)] == [None] * 7
 
 
-def test_a_cursor_never_stands_still() -> None:
+def test_the_cursor_of_a_stream_always_rises() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     current = next_cursor(None, now)
     assert next_cursor("0", now) == next_cursor("nonsense", now) == current

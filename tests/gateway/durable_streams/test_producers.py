@@ -38,7 +38,7 @@ def test_a_request_whose_items_are_in_the_log_counts_as_repeated() -> None:
 
 
 @pytest.mark.parametrize(("batch", "expected"), [(("a", 0, 3), 2), (("b", 0, 1), 0)])
-def test_a_gap_is_refused(batch: tuple[str, int, int], expected: int) -> None:
+def test_a_producers_request_after_a_gap_is_refused(batch: tuple[str, int, int], expected: int) -> None:
     with pytest.raises(SequenceGap) as refused:
         having(("a", 0, 0), ("a", 0, 1)).judge(ProducerRequest(*batch))
     assert refused.value.status == 409
@@ -55,7 +55,7 @@ def test_a_newer_epoch_fences_the_older_one() -> None:
     assert writers.judge(ProducerRequest("a", 4, 1)) == "new"
 
 
-def test_an_epoch_begins_with_0() -> None:
+def test_a_producers_epoch_begins_with_seq_0() -> None:
     with pytest.raises(InvalidMessage):
         having(("a", 0, 0)).judge(ProducerRequest("a", 1, 1))
 
@@ -95,7 +95,7 @@ def test_learning_an_event_again_changes_nothing() -> None:
     assert (writers.through, writers.judge(ProducerRequest("a", 0, 2))) == (2, "new")
 
 
-def test_stream_seqs_rise_as_bytes_do() -> None:
+def test_stream_seqs_are_ordered_as_bytes() -> None:
     writers = Writers()
     writers.check_order("anything")
     writers.learn(1, ItemId(index=0, count=1, stream_seq="09").text)

@@ -110,7 +110,7 @@ async def test_an_answer_unlike_most_others_gets_its_head_from_aiohttp(
     assert both[0].ready == [False]
 
 
-async def test_the_date_is_that_of_the_answer(
+async def test_the_date_header_is_the_time_of_the_answer(
     monkeypatch: pytest.MonkeyPatch, both: tuple[Answering, Answering]
 ) -> None:
     now = time()

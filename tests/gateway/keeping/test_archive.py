@@ -232,7 +232,7 @@ async def test_a_gateway_does_not_start_with_an_archive_that_cannot_be_used(
         await start_gateway(archive_url=url)
 
 
-async def test_the_check_needs_to_know_the_archive(start_gateway: StartGateway) -> None:
+async def test_checking_the_archive_needs_its_url(start_gateway: StartGateway) -> None:
     gateway = await start_gateway()
     with pytest.raises(ConfigError, match="TURNWIRE_ARCHIVE_URL is not set"):
         archive_check(gateway.gateway.config)

@@ -110,5 +110,5 @@ async def test_patches_that_together_exceed_the_metadata_limit_are_refused(gatew
     await patch(gateway, session_id, {"metadata": {"a": None, "b": "x" * 40_000}})
 
 
-async def test_patching_an_unknown_session_is_not_found(gateway: Gateway) -> None:
+async def test_patching_an_unknown_session_gets_404(gateway: Gateway) -> None:
     await gateway.refused("PATCH", "/sessions/none", 404, json={})

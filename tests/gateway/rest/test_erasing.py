@@ -81,7 +81,7 @@ async def test_watchers_are_told_that_the_session_is_erased(start_gateway: Start
     assert (await board.next_of("subscribed"))["lastSeq"] == 0
 
 
-async def test_the_search_forgets_it_and_its_words(start_gateway: StartGateway, tmp_path: Path) -> None:
+async def test_the_search_forgets_an_erased_session_and_its_words(start_gateway: StartGateway, tmp_path: Path) -> None:
     gateway = await start_gateway(search="on", data_dir=tmp_path)
     search = gateway.gateway.search
     assert search is not None

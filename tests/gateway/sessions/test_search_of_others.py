@@ -107,9 +107,7 @@ async def test_words_said_in_the_grace_time_are_found_once_it_is_over(
     await finds(search, "marmalade", ["s"])
 
 
-async def test_a_session_that_is_found_no_more_in_the_database_is_forgotten(
-    there: MemoryGateway, search: Search
-) -> None:
+async def test_a_session_that_is_gone_from_the_database_is_forgotten(there: MemoryGateway, search: Search) -> None:
     live = await there.create("s", event("e1", {"text": "porridge"}))
     await there.end(live)
     await finds(search, "porridge", ["s"])

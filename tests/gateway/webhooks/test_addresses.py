@@ -33,12 +33,12 @@ def test_no_socket_is_made_for_an_address_that_is_not_public(address: str) -> No
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_are_connected_to(address: str) -> None:
+def test_sockets_are_made_for_public_addresses(address: str) -> None:
     assert is_public(ip_address(address))
     guarded_sockets(allow_private=False)(info_of(address)).close()
 
 
-def test_private_addresses_are_connected_to_if_they_are_allowed() -> None:
+def test_sockets_are_made_for_private_addresses_if_they_are_allowed() -> None:
     guarded_sockets(allow_private=True)(info_of("127.0.0.1")).close()
 
 

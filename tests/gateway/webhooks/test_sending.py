@@ -79,7 +79,9 @@ async def test_a_message_is_verified_with_each_secret_and_with_no_other(service:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_a_private_address_is_not_connected_to_whatever_name_leads_there(service: Service, host: str) -> None:
+async def test_no_connection_is_made_to_a_private_address_whatever_name_leads_there(
+    service: Service, host: str
+) -> None:
     courier = Courier(Turns(), timeout=5, allow_private=False)
     with pytest.raises(NotTaken, match="not a public address"):
         await courier.send(service.url.replace("127.0.0.1", host), MESSAGE, [new_secret()])

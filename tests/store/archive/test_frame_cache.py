@@ -12,7 +12,7 @@ class Clock:
         return self.now
 
 
-def test_a_value_is_held_for_its_time() -> None:
+def test_a_cached_value_is_held_for_its_time() -> None:
     clock = Clock()
     cache: FrameCache[str] = FrameCache(10_000, 60, clock)
     cache.put("a", "A", 100)

@@ -29,7 +29,7 @@ def test_a_manifest_is_read_back_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     ("seqs", "firsts"), [([1], [1]), ([3, 4], [1, 4]), ([5], [4]), ([1, 2, 3], [1]), (range(1, 6), [1, 4]), ([], [])]
 )
-def test_the_parts_that_hold_positions_are_found(seqs: list[int], firsts: list[int]) -> None:
+def test_a_manifest_gives_the_frames_that_hold_the_wanted_positions(seqs: list[int], firsts: list[int]) -> None:
     assert [frame.first for frame in MANIFEST.holding(seqs)] == firsts
 
 

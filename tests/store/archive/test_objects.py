@@ -38,7 +38,7 @@ async def test_an_object_is_written_read_listed_and_removed(tmp_path: Path) -> N
     objects.close()
 
 
-async def test_an_object_that_may_not_finish_is_not_there(tmp_path: Path) -> None:
+async def test_an_object_that_may_not_be_finished_does_not_appear(tmp_path: Path) -> None:
     objects = open_objects(tmp_path.as_uri())
 
     async def never() -> None:

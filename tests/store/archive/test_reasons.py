@@ -44,7 +44,7 @@ SILENT = (
         ("", "OSError"),
     ],
 )
-def test_the_words_of_the_server_come_first(text: str, reason: str) -> None:
+def test_the_reason_for_a_failure_begins_with_the_words_of_the_object_store(text: str, reason: str) -> None:
     assert reason_of(OSError(text)) == reason
 
 

@@ -77,7 +77,7 @@ async def test_a_wrong_client_is_told_what_it_does_wrong() -> None:
     ],
 )
 @pytest.mark.parametrize("pause", [0.01, 1.0])
-def test_a_client_that_does_not_pause_is_told_so(name: str, fault: str, pause: float) -> None:
+def test_a_client_that_reconnects_without_a_pause_is_reported(name: str, fault: str, pause: float) -> None:
     """The handshakes are at made-up moments: on a loaded machine, even this client would pause."""
     (exercise,) = [each() for each in EXERCISES if each.name == name]
     exercise.moments = [100.0, 100.0 + pause, 100.0 + 2 * pause]

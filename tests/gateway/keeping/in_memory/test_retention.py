@@ -347,11 +347,11 @@ async def test_a_look_walks_through_all_by_other_rules_after_a_time_without_rete
         ("[[keep]\n", "rules.toml"),
     ],
 )
-def test_a_file_of_rules_that_says_something_else_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+def test_an_invalid_file_of_retention_rules_is_refused_with_the_reason(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(RulesFault, match=fault):
         rules(tmp_path, text)
 
 
-def test_a_file_of_rules_must_be_there(tmp_path: Path) -> None:
+def test_a_missing_file_of_retention_rules_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RulesFault, match=r"cannot read .*: No such file"):
         RetentionRules.read(30, tmp_path / "rules.toml")

@@ -136,7 +136,7 @@ async def test_a_publisher_at_another_gateway_is_seen_by_what_the_store_knows(
     assert await here.parts.erasing.erase("s", force=False)
 
 
-async def test_a_gateway_that_has_it_in_memory_forgets_it_by_looking_at_what_is_erased(
+async def test_a_gateway_that_has_an_erased_session_in_memory_forgets_it_by_polling(
     join: StartMemory,
 ) -> None:
     here, there = join(), join(poll_interval=1.0)
@@ -151,7 +151,7 @@ async def test_a_gateway_that_has_it_in_memory_forgets_it_by_looking_at_what_is_
 
 
 @pytest.mark.parametrize("known", [0, 2, 4, 9])
-async def test_a_publisher_of_the_erased_one_writes_nothing_into_the_new_one(
+async def test_a_publisher_of_an_erased_session_writes_nothing_into_its_successor(
     here: MemoryGateway, there: MemoryGateway, known: int
 ) -> None:
     """Its gateway has heard of nothing, and stands before, at, or behind the head of the new one."""
@@ -217,7 +217,7 @@ async def test_a_request_to_another_gateway_after_an_erasure_means_the_new_sessi
     assert there.live["s"].state.record.life == here.live["s"].state.record.life if "s" in there.live else True
 
 
-async def test_fields_and_pages_of_the_erased_one_are_not_written_to_the_new_one(
+async def test_fields_and_pages_of_an_erased_session_are_not_written_to_its_successor(
     here: MemoryGateway, there: MemoryGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shrink_pages(monkeypatch, 2)

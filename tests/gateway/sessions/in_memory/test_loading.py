@@ -89,7 +89,9 @@ async def test_digests_of_events_that_are_gone_are_forgotten(
     assert await there.log() == [*(f"e{n}" for n in range(1, 7)), "x", "e7", "e8", "e9"]
 
 
-async def test_a_log_that_is_all_gone_begins_anew(here: MemoryGateway, there: MemoryGateway) -> None:
+async def test_a_log_that_has_lost_all_its_events_starts_again_with_seq_1(
+    here: MemoryGateway, there: MemoryGateway
+) -> None:
     await here.create("s", *events("a", "b"))
     await here.parts.lazy_fields.flush()
     here.database.forget("events", lambda document: True)

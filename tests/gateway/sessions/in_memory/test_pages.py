@@ -33,7 +33,7 @@ async def test_a_list_by_status_shows_sessions_as_they_are_now(here: MemoryGatew
     assert list(await listed(here, status)) == ["s"]
 
 
-async def test_a_list_by_status_is_exact_on_a_lone_gateway_too(join: StartMemory) -> None:
+async def test_a_list_by_status_is_also_exact_on_a_lone_gateway(join: StartMemory) -> None:
     alone = join(alone=True)
     await alone.create("s", event("a"))
     await alone.create("other")

@@ -130,7 +130,7 @@ async def test_a_watcher_that_joins_meanwhile_misses_nothing_and_sees_nothing_tw
     assert not any(each.was_behind for each in (*late, *stage.listeners))
 
 
-async def test_a_watcher_that_leaves_meanwhile_hears_no_more() -> None:
+async def test_a_watcher_that_leaves_while_others_are_served_gets_nothing_more() -> None:
     stage = Stage(MANY)
     stage.advance()
     stage.listeners[-1].close()
@@ -157,7 +157,7 @@ async def test_other_news_comes_after_the_events_before_it() -> None:
         assert stage.heard() == [heard] * MANY
 
 
-async def test_nothing_that_waits_is_offered_of_a_session_that_is_no_more() -> None:
+async def test_events_that_wait_are_not_shown_once_the_session_is_erased() -> None:
     stage = Stage(MANY)
     stage.advance()
     stage.advance()
@@ -166,7 +166,7 @@ async def test_nothing_that_waits_is_offered_of_a_session_that_is_no_more() -> N
     assert stage.heard() == [[1, "erased"]] * SLICE + [["erased"]] * (MANY - SLICE)
 
 
-async def test_too_many_events_do_not_wait() -> None:
+async def test_events_beyond_the_bound_are_shown_to_all_watchers_at_once() -> None:
     stage = Stage(MANY)
     stage.advance()
     stage.advance(MOST_WAITING)

@@ -16,7 +16,7 @@ def written(database: MemoryDatabase) -> list[str]:
     return sorted(each["sessionId"] for each in database.majority.get("webhookProgress", {}).values())
 
 
-async def test_who_wants_only_ends_has_nothing_written_of_live_calls_and_is_told_each_end_once(
+async def test_an_endpoint_that_wants_only_ends_costs_no_write_for_live_calls_and_gets_each_end_once(
     tell: Tell, receiver: Receiver, database: MemoryDatabase
 ) -> None:
     here, teller = tell()
