@@ -96,7 +96,7 @@ def _check(recording: Recording) -> None:
     offset = 0
     for index, event in enumerate(recording.events):
         if event.event_id in seen:
-            raise ValueError(f"events[{index}]: the eventId {event.event_id!r} is there already")
+            raise ValueError(f"events[{index}]: the eventId {event.event_id!r} occurs twice")
         if event.offset_ms < offset:
             raise ValueError(f"events[{index}]: offsetMs goes back from {offset} to {event.offset_ms}")
         seen.add(event.event_id)

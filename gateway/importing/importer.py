@@ -210,7 +210,7 @@ class Importer:
             if each.event.seq < seq:
                 raise MalformedEvent(f"eventId {each.event.event_id!r} is in the line twice")
             if each.event.seq > seq:
-                raise Differs("somebody else is writing to it")
+                raise Differs("another client is writing to it")
 
     # --- comparing ---------------------------------------------------------------------------------------------------
 

@@ -103,7 +103,7 @@ class Exchange:
         while self._loop.time() - self._echoed_at < _ECHO_SECONDS:
             self._post.beat()
             await asyncio.sleep(_BEAT_SECONDS)
-        raise BusAway("no beat has come back")
+        raise BusAway("no beat came back in time")
 
     def _went_down(self, reason: str) -> None:
         was_up, self.up, self._post.open = self.up, False, False

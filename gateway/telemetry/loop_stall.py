@@ -14,14 +14,14 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class LoopStall:
-    """Measures how much too late the event loop wakes a task."""
+    """Measures how late the event loop wakes a task."""
 
     def __init__(self, registry: prometheus_client.CollectorRegistry, clock: Callable[[], float]) -> None:
         """`clock` returns seconds that never go back."""
         self._clock = clock
         self._seconds = prometheus_client.Histogram(
             "turnwire_loop_stall_seconds",
-            f"How much too late the event loop woke a task that looks every {PAUSE} s.",
+            f"How late the event loop woke a task that is due every {PAUSE} s.",
             buckets=_SECONDS,
             registry=registry,
         )

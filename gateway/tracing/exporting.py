@@ -106,7 +106,7 @@ class Exporting:
             raise ConfigError(f"OTEL_BSP_*: {error}") from None
 
     def counts(self) -> Iterator[tuple[str, str, int]]:
-        yield "trace_spans_sent", "Spans that a collector has taken.", self._exporter.sent
+        yield "trace_spans_sent", "Spans that a collector has accepted.", self._exporter.sent
         yield "trace_spans_lost", "Spans that could not be sent to a collector.", self._exporter.lost
 
     def flush(self) -> None:

@@ -72,7 +72,7 @@ class Registry:
         if same is not None:
             return self._shown(same), False
         if len(known) >= self._most:
-            raise Overloaded(f"there are {len(known)} webhooks, the most that there may be", "webhooks")
+            raise Overloaded(f"there are {len(known)} webhooks, which is the limit", "webhooks")
         if not await self._endpoints.add(endpoint):
             return self._shown(await self._load(endpoint.webhook_id)), False
         self._changed()

@@ -185,7 +185,7 @@ class Round:
         pause = None if failure.gone else next_delay(told.failures, failing_for, random.random, failure.asked)
         if pause is None:
             hours = round(failing_for / 3600)
-            self._disabling = f"{failure}" if failure.gone else f"a message was not taken for {hours} h: {failure}"
+            self._disabling = f"{failure}" if failure.gone else f"a message was not accepted for {hours} h: {failure}"
             self._woken.set()
         return pause
 

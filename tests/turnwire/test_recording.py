@@ -66,7 +66,7 @@ def event(**fields: Any) -> dict[str, Any]:
         (call("s2", events=[event(offsetMs=-1)]), r"line 2: Expected `int` >= 0 .*\$.events\[0\].offsetMs"),
         (call("s2", events=[event(type="speech")]), r"line 2: Invalid enum value 'speech'"),
         (call("s2", events=[event(offsetMs=5), event(eventId="e2", offsetMs=4)]), r"line 2: events\[1\]: .*goes back"),
-        (call("s2", events=[event(), event()]), r"line 2: events\[1\]: the eventId 'e1' is there already"),
+        (call("s2", events=[event(), event()]), r"line 2: events\[1\]: the eventId 'e1' occurs twice"),
         (call("s2", events=[event(eventId="")]), r"line 2: events\[0\]: eventId must have 1 to 256"),
         (call("s2", events=[event(payload={"n": 2**63})]), r"line 2: events\[0\]: payload.n: an integer"),
         (call(""), "line 2: sessionId must have 1 to 256"),

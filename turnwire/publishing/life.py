@@ -203,7 +203,7 @@ class PublisherLife:
         if delivery.ending is not None and not delivery.ended:
             facts.append("the end of the session not confirmed")
         if facts:
-            log.warning("the publisher of %r leaves: %s", self._call.session_id, ", ".join(facts))
+            log.warning("the publisher of %r closes with: %s", self._call.session_id, ", ".join(facts))
 
     async def _shut(self, deadline: float) -> None:
         """Disconnect, politely if there is time before `deadline`, and release everything."""

@@ -336,7 +336,7 @@ export class Publisher {
     if (this.pending) facts.push(`${this.pending} event${this.pending === 1 ? "" : "s"} without an answer`);
     if (dropped) facts.push(`${dropped} dropped`);
     if (ending && !ended) facts.push("the end of the session not confirmed");
-    if (facts.length) this.#warn(`leaves: ${facts.join(", ")}`);
+    if (facts.length) this.#warn(`closes with: ${facts.join(", ")}`);
   }
 
   #warn(text: string): void {

@@ -89,7 +89,7 @@ class PipecatSpeaker:
         try:
             await self._queue(speech, interrupt=interrupt)
             if not await self._worker.flush_pipeline():
-                raise RuntimeError("the pipeline does not move")
+                raise RuntimeError("the pipeline is stuck")
         finally:
             if not interruptible:
                 self._deaf.release(speech)

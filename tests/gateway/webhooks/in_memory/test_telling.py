@@ -116,7 +116,7 @@ async def test_after_the_last_attempt_the_endpoint_is_disabled_and_says_so_and_c
     assert (await teller.registry.get("hook")).state == "active"
     await pass_time(120)
     shown = await teller.registry.get("hook")
-    assert (shown.state, shown.disabled_reason) == ("disabled", "a message was not taken for 1 h: it answered 500")
+    assert (shown.state, shown.disabled_reason) == ("disabled", "a message was not accepted for 1 h: it answered 500")
     assert shown.last_error is not None
     assert shown.last_error.endswith("it answered 500")
     assert "webhook hook" in caplog.text
