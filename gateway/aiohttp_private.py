@@ -231,6 +231,11 @@ def ignore_input(request: web.Request) -> None:
         request.protocol.ignore_input()
 
 
+async def _read(reader: Any, count: int) -> None:
+    for _ in range(count):
+        await reader.read()
+
+
 class WebSocket(web.WebSocketResponse[bool]):
     """A WebSocket that leaves its transport open after the close frame; its owner closes it later. Closing it while the
     other side still sends would reset the connection, and the other side would lose the close frame."""
@@ -271,8 +276,12 @@ class WebSocket(web.WebSocketResponse[bool]):
 
     def drop(self, count: int) -> None:
         """Drop this many messages that have arrived."""
-        for _ in range(count):
-            self.received()
+        assert self._reader is not None
+        try:
+            _read(self._reader, count).send(None)
+        except StopIteration:
+            return
+        raise RuntimeError("fewer messages than that have arrived")
 
     async def read_out(self) -> None:
         """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was

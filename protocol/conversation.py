@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
 
 from turnwire.protocol.figures import Figures, Tools, Turns, responses_of, yields_of
 from turnwire.protocol.messages import (
@@ -41,8 +40,6 @@ from turnwire.protocol.times import parse_time, to_millis
 LOOK_BACK = 100
 """How many of the last utterances a summary searches for the last response."""
 _SIDES: dict[EventType, Side] = {"user_speech": "user", "bot_speech": "bot"}
-_new: Final = tuple.__new__
-"""Makes a named tuple in half the time of its own constructor."""
 
 
 class Conversation:
@@ -131,7 +128,7 @@ class Conversation:
         cut = interrupted and cutter(payload, "cutBy", OTHER[side]) == OTHER[side]
         start, end, turn = field("startedMs"), field("endedMs"), field("turn")
         if type(start) is type(end) is type(turn) is int and 0 <= start <= end <= LATEST_MS:  # as in most
-            utterance = _new(Utterance, (start, seq, end, True, turn, cut))
+            utterance = Utterance(start, seq, end, True, turn, cut)
         else:
             utterance = utterance_of(payload, seq, side, offset, self._zero, cut=cut)
         source, text = field("source"), field("text")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 Side = Literal["user", "bot"]
 _AT_ONCE = 1000
@@ -12,7 +15,7 @@ _AT_ONCE = 1000
 OTHER: dict[Side, Side] = {"user": "bot", "bot": "user"}
 
 
-class Utterance(NamedTuple):
+class Utterance(Struct, order=True, frozen=True, gc=False):
     """An utterance, in milliseconds of the call. One that is not `measured` is a point: `end` equals `start`."""
 
     start: int
@@ -98,7 +101,7 @@ class Utterances:
         cuts = self.cuts[side]
         index = bisect_left(cuts, utterance.start)
         if index < len(cuts) and cuts[index] < utterance.end:
-            return utterance._replace(end=cuts[index])
+            return replace(utterance, end=cuts[index])
         return utterance
 
     def all_heard(self, side: Side) -> Sequence[Utterance]:
