@@ -11,6 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from aiohttp import WSMsgType, hdrs, web
@@ -230,6 +231,11 @@ def ignore_input(request: web.Request) -> None:
         request.protocol.ignore_input()
 
 
+async def _read(reader: Any, count: int) -> None:
+    for _ in range(count):
+        await reader.read()
+
+
 class WebSocket(web.WebSocketResponse[bool]):
     """A WebSocket that leaves its transport open after the close frame; its owner closes it later. Closing it while the
     other side still sends would reset the connection, and the other side would lose the close frame."""
@@ -253,6 +259,29 @@ class WebSocket(web.WebSocketResponse[bool]):
         except StopIteration as read:
             return read.value
         raise RuntimeError("a reader that holds a message waited for one")
+
+    def arrived(self, kind: WSMsgType, most: int, size: int) -> list[bytes]:
+        """Return the next messages of this kind that have arrived, `most` at most, and of this size together. They stay
+        until `drop`."""
+        reader = self._reader
+        if reader is None or not reader._buffer or self._closing or self._closed:
+            return []
+        found = []
+        for message, length in islice(reader._buffer, max(0, most)):
+            size -= length
+            if message.type is not kind or size < 0:
+                break
+            found.append(message.data)
+        return found
+
+    def drop(self, count: int) -> None:
+        """Drop this many messages that have arrived."""
+        assert self._reader is not None
+        try:
+            _read(self._reader, count).send(None)
+        except StopIteration:
+            return
+        raise RuntimeError("fewer messages than that have arrived")
 
     async def read_out(self) -> None:
         """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was

@@ -6,7 +6,7 @@ are decoded here too, so that the same limits apply everywhere.
 
 from __future__ import annotations
 
-from datetime import MAXYEAR, MINYEAR
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -33,11 +33,20 @@ from turnwire.protocol.messages import (
     SubscriberCommand,
     SubscriberPush,
 )
-from turnwire.protocol.rules import check_end_reason, check_event, check_signal
+from turnwire.protocol.rules import check_end_reason, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging, is_malformed_json
-from turnwire.protocol.times import cut_to_millis, may_round_up
+from turnwire.protocol.times import may_round_up
 from turnwire.protocol.token_messages import Auth
-from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, cut_times
+from turnwire.protocol.undecided import (
+    PlainAppend,
+    RawAppend,
+    RawBatch,
+    Refs,
+    checked,
+    cut_times,
+    decode_lines,
+    from_plain,
+)
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
@@ -104,7 +113,21 @@ class Codec(FrameEncoder):
             if max(map(_size, raws)) > limits.event_bytes:
                 return Batch([self.decode_new_event(raw, limits) for raw in raws])
         clear = limits.depth >= PLAIN_DEPTH and not self._may_hide_fault(frame, command)
-        return Batch(_from_plain(command.events, limits, clear))
+        return Batch(from_plain(command.events, limits, clear))
+
+    def decode_appends(self, frames: Sequence[bytes], limits: Limits) -> list[EventIn | BadEvent] | None:
+        """Decode frames of a publisher that arrived together. Return the checked events of all of them, in order; None
+        if any frame is anything but an ordinary append: they must be decoded one by one.
+
+        Takes little more than half the time of `decode_publisher` for each.
+        """
+        lines = b"\n".join(frames) if self.text else b""
+        if not 0 < len(lines) <= min(limits.event_bytes, limits.containers or len(lines)):
+            return None
+        events = decode_lines(lines, len(frames), limits.batch_events)
+        if events is None or may_round_up(lines, text=True):
+            return None
+        return from_plain(events, limits, limits.depth >= PLAIN_DEPTH and not may_hide_fault(lines))
 
     def _may_hide_fault(self, frame: bytes, command: PlainAppend) -> bool:
         """Return whether a payload may break a rule that msgspec has not checked."""
@@ -127,7 +150,7 @@ class Codec(FrameEncoder):
             return self._checked_command(command, len(frame), limits)
         _check_count(len(command.events), limits)
         if type(command) is Append and len(frame) <= limits.event_bytes and not may_round_up(frame, text=self.text):
-            return Batch([_checked(event, limits) for event in command.events])
+            return Batch([checked(event, limits) for event in command.events])
         raws = self._decode(self._raw_command, frame, limits).events
         return Batch([self.decode_new_event(raw, limits) for raw in raws])
 
@@ -142,8 +165,8 @@ class Codec(FrameEncoder):
             check_result(command, limits)
         elif type(command) is Ping:
             self._check_ping(command, limits)
-        checked: _Others = command
-        return checked
+        other: _Others = command
+        return other
 
     def _check_ping(self, ping: Ping, limits: Limits) -> None:
         """Raise InvalidMessage unless the ref can be sent back unchanged."""
@@ -160,7 +183,7 @@ class Codec(FrameEncoder):
             if _size(raw) > limits.event_bytes:
                 raise TooLarge(f"the event has {_size(raw)} bytes, over the limit of {limits.event_bytes}")
             cut = cut_times(raw, EventIn, self._format) if may_round_up(raw, text=self.text) else raw
-            return _checked(self._event.decode(cut), limits)
+            return checked(self._event.decode(cut), limits)
         except TurnwireError as error:
             return BadEvent(self._event_id(raw, limits), error.code, error.message)
         except UNDECODABLE as error:
@@ -259,35 +282,8 @@ class Codec(FrameEncoder):
             raise msgspec.DecodeError(str(error)) from error
 
 
-def _from_plain(plain_events: list[PlainEvent], limits: Limits, clear: bool) -> list[EventIn | BadEvent]:
-    """Return the checked events. `clear` says that no payload can break a rule that msgspec does not check."""
-    longest_id = limits.id_chars if clear else 0
-    events: list[EventIn | BadEvent] = []
-    for plain in plain_events:
-        event_id, moment = plain.event_id, plain.timestamp
-        if moment is not None and moment.microsecond % 1000:
-            moment = cut_to_millis(moment)  # so that memory and store hold the same time
-        event = EventIn(event_id, plain.type, plain.payload, moment)
-        if 0 < len(event_id) <= longest_id and (moment is None or MINYEAR < moment.year < MAXYEAR):
-            events.append(event)
-        else:
-            events.append(_checked(event, limits))
-    return events
-
-
 def _size(raw: Raw | bytes) -> int:
     return len(memoryview(raw))
-
-
-def _checked(event: EventIn, limits: Limits) -> EventIn | BadEvent:
-    try:
-        check_event(event, limits)
-    except TurnwireError as error:
-        known = 1 <= len(event.event_id) <= limits.id_chars
-        return BadEvent(event.event_id if known else None, error.code, error.message)
-    if event.timestamp is not None:
-        event.timestamp = cut_to_millis(event.timestamp)
-    return event
 
 
 def _check_count(count: int, limits: Limits) -> None:

@@ -19,7 +19,17 @@ from turnwire.protocol.messages import (
     SessionFigures,
     Summary,
 )
-from turnwire.protocol.talk.conventions import ASIDES, UNSPOKEN, cutter, millis, shortened, shown_of, spoken, turn_of
+from turnwire.protocol.talk.conventions import (
+    ASIDES,
+    LATEST_MS,
+    SHOWN_CHARS,
+    UNSPOKEN,
+    cutter,
+    millis,
+    shortened,
+    turn_of,
+    utterance_of,
+)
 from turnwire.protocol.talk.measures import answers, overlaps, silences, talk, yields
 from turnwire.protocol.talk.percentiles import LONG, Percentiles, percentiles_of
 from turnwire.protocol.talk.tool_calls import ToolCalls
@@ -111,32 +121,27 @@ class Conversation:
             read(self, payload)
 
     def _speech(self, seq: int, side: Side, payload: JsonObject, offset: int) -> None:
-        if payload.get("final") is False:
+        field = payload.get
+        if field("final") is False:
             return
-        interrupted = payload.get("interrupted") is True
+        interrupted = field("interrupted") is True
         cut = interrupted and cutter(payload, "cutBy", OTHER[side]) == OTHER[side]
-        utterance = self._utterance(seq, side, payload, offset, cut=cut)
-        source = payload.get("source")
-        source = source if isinstance(source, str) else None
-        if source not in UNSPOKEN:
-            aside = source in ASIDES
+        start, end, turn = field("startedMs"), field("endedMs"), field("turn")
+        if type(start) is type(end) is type(turn) is int and 0 <= start <= end <= LATEST_MS:  # as in most
+            utterance = Utterance(start, seq, end, True, turn, cut)
+        else:
+            utterance = utterance_of(payload, seq, side, offset, self._zero, cut=cut)
+        source, text = field("source"), field("text")
+        if not isinstance(source, str) or source not in UNSPOKEN:
+            aside = isinstance(source, str) and source in ASIDES
             self._changes += not aside
             self._utterances.add(side, utterance, aside=aside)
-            if utterance.cut and not aside:
+            if cut and not aside:
                 self._interrupted(self._marked, self._announced, OTHER[side], utterance.turn)
-        text = payload.get("text")
         if isinstance(text, str) and source != "noise" and (self._line is None or utterance >= self._line[0]):
-            shown = shown_of(text)
-            if shown:
+            shown = text[:SHOWN_CHARS]
+            if shown and not shown.isspace():
                 self._line = utterance, side, shown, interrupted
-
-    def _utterance(self, seq: int, side: Side, payload: JsonObject, offset: int, *, cut: bool) -> Utterance:
-        start, end = spoken(payload, self._zero)
-        if start is not None and end is not None and end >= start:
-            return Utterance(start, seq, end, True, turn_of(payload), cut)
-        known = start if side == "bot" else end
-        point = offset if known is None else known
-        return Utterance(point, seq, point, False, turn_of(payload), cut)
 
     def _interrupted(
         self,

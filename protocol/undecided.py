@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import MAXYEAR, MINYEAR, datetime
 from functools import cache
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, inspect
 
-from turnwire.protocol.messages import EventIn
+from turnwire.protocol.errors import TurnwireError
+from turnwire.protocol.messages import BadEvent, EventIn, Limits
+from turnwire.protocol.rules import check_event
 from turnwire.protocol.salvage import UNDECODABLE
 from turnwire.protocol.shape import Shape
-from turnwire.protocol.times import cut_digits, cut_packed
+from turnwire.protocol.times import cut_digits, cut_packed, cut_to_millis
 from turnwire.protocol.values import PlainObject
 
 
@@ -25,6 +29,57 @@ class PlainAppend(Shape, tag_field="type", tag="append"):
     """An append without anything unusual."""
 
     events: list[PlainEvent]
+
+
+_appends = msgspec.json.Decoder(PlainAppend)
+
+
+def decode_lines(lines: bytes, count: int, most: int) -> list[PlainEvent] | None:
+    """Return the events of `count` appends in JSON, each of them on a line and of `most` events at most. None if any
+    line is anything else.
+
+    The decoder looks for values, not for lines. But between `}` and `{` on the next line, a value is always at its end:
+    within one, this is not JSON. So if there are as many values as lines, each line is one.
+    """
+    if lines.count(b"}\n{") != count - 1 or lines.count(b"\n") != count - 1:
+        return None
+    try:
+        if not lines.isascii():
+            lines.decode()  # the decoder skips what it does not need
+        appends = _appends.decode_lines(lines)
+    except UNDECODABLE:
+        return None
+    if len(appends) != count or not all(1 <= len(append.events) <= most for append in appends):
+        return None
+    return [event for append in appends for event in append.events]
+
+
+def from_plain(plain_events: Iterable[PlainEvent], limits: Limits, clear: bool) -> list[EventIn | BadEvent]:
+    """Return the checked events. `clear` says that no payload can break a rule that msgspec does not check."""
+    longest_id = limits.id_chars if clear else 0
+    events: list[EventIn | BadEvent] = []
+    for plain in plain_events:
+        event_id, moment = plain.event_id, plain.timestamp
+        if moment is not None and moment.microsecond % 1000:
+            moment = cut_to_millis(moment)  # so that memory and store hold the same time
+        event = EventIn(event_id, plain.type, plain.payload, moment)
+        if 0 < len(event_id) <= longest_id and (moment is None or MINYEAR < moment.year < MAXYEAR):
+            events.append(event)
+        else:
+            events.append(checked(event, limits))
+    return events
+
+
+def checked(event: EventIn, limits: Limits) -> EventIn | BadEvent:
+    """Return the event as it is to be stored, or what stands for it if it must not be."""
+    try:
+        check_event(event, limits)
+    except TurnwireError as error:
+        known = 1 <= len(event.event_id) <= limits.id_chars
+        return BadEvent(event.event_id if known else None, error.code, error.message)
+    if event.timestamp is not None:
+        event.timestamp = cut_to_millis(event.timestamp)
+    return event
 
 
 class RawAppend(Shape, tag_field="type", tag="append"):

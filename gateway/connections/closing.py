@@ -10,6 +10,8 @@ from aiohttp import web
 
 from turnwire.gateway.connections.outbox import FrameOutbox
 
+CLOSE_SECONDS = 2.0
+"""How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
 _LONGEST_POLL_SECONDS = 0.05
 _MAX_REASON_BYTES = 120
 

@@ -9,10 +9,10 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from turnwire.gateway.aiohttp_private import WebSocket, ignore_input
-from turnwire.gateway.connections.closing import begin_closing, close_reason, closed, hang_up
+from turnwire.gateway.aiohttp_private import ignore_input
+from turnwire.gateway.connections.closing import CLOSE_SECONDS, begin_closing, close_reason, closed, hang_up
 from turnwire.gateway.connections.frames import Received, is_utf8, send_ping, server_frame
-from turnwire.gateway.connections.handshake import check_handshake, check_subprotocol
+from turnwire.gateway.connections.handshake import check_handshake, check_subprotocol, new_socket
 from turnwire.gateway.connections.open_connections import Kind
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.connections.pulse import Pulse
@@ -22,8 +22,6 @@ from turnwire.protocol.codec import CODECS, JSON, Codec
 from turnwire.protocol.errors import CloseCode, InvalidMessage, TurnwireError
 from turnwire.protocol.messages import Error, Goaway, Message, Ping, Pong
 
-_CLOSE_SECONDS = 2.0
-"""How long each step of closing may take: sending the last frames, and waiting for the other side's close frame."""
 _REPLIES_SHARE = 2.0
 """Pushes keep within the outbox's bound. Replies may take twice as much; beyond that, the socket is not read."""
 
@@ -51,15 +49,7 @@ class Connection:
         self.deaf = False
         """Whether frames that arrive are ignored."""
         self._config = serving.config
-        self._ws = WebSocket(
-            protocols=tuple(CODECS),
-            max_msg_size=self.limits.frame_bytes + 1,  # aiohttp refuses a frame of exactly its maximum
-            compress=False,
-            autoping=False,
-            autoclose=False,
-            timeout=_CLOSE_SECONDS,
-            decode_text=False,
-        )
+        self._ws = new_socket(self.limits)
         self._wanted = WSMsgType.TEXT  # the kind of data frames that the codec reads
         self._outbox: FrameOutbox | None = None
         self._closed_with: int | None = None
@@ -176,7 +166,7 @@ class Connection:
                         await wait
                 elif not await self._take_other(message):
                     return
-                if self._turn.is_over() and self.closing is None:
+                if self._turn.is_over() and (self._ws.waiting or self._turn.is_owed) and self.closing is None:
                     self.pass_on()
                     await self._wait_for_turn()
                 if outbox.size > outbox.max_bytes * _REPLIES_SHARE:
@@ -193,7 +183,18 @@ class Connection:
         if self.codec.text and not (frame.isascii() or is_utf8(frame)):
             self.close(CloseCode.BAD_UTF8, "a text frame must be valid UTF-8")
             return None
+        self.serving.frames_received(1)
         return self.take(frame)
+
+    def arrived(self, most: int, size: int) -> list[bytes]:
+        """Return frames that have arrived after the one being handled: `most` at most, and of this size together."""
+        return self._ws.arrived(self._wanted, min(most, self._turn.left - 1), size)
+
+    def took(self, frames: int) -> None:
+        """Record that the next frames were handled together with the one before them."""
+        self._ws.drop(frames)
+        self._turn.also(frames)
+        self.serving.frames_received(frames)
 
     async def _take_other(self, message: Received) -> bool:
         """Handle a message other than a data frame of the right kind. Return whether to read on."""
@@ -270,19 +271,19 @@ class Connection:
 
     async def _close(self, code: int, reason: str) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await self.outbox.flushed()
         self.outbox.close()
         with suppress(TimeoutError, ConnectionError, RuntimeError):
-            async with asyncio.timeout(_CLOSE_SECONDS * 2):
+            async with asyncio.timeout(CLOSE_SECONDS * 2):
                 await self._ws.close(code=code, message=close_reason(reason), drain=False)
         if not self._close_received and not self._broken:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_SECONDS):
+                async with asyncio.timeout(CLOSE_SECONDS):
                     await self._ws.read_out()
         if self._broken or self._ws.close_code != WSCloseCode.ABNORMAL_CLOSURE:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_SECONDS):
+                async with asyncio.timeout(CLOSE_SECONDS):
                     await hang_up(self.request, broken=self._broken)
         self.abort()
 

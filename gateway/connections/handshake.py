@@ -1,4 +1,4 @@
-"""Checks of a WebSocket's opening handshake that aiohttp leaves out."""
+"""The socket of a connection, and checks of its opening handshake that aiohttp leaves out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,27 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
+from turnwire.gateway.aiohttp_private import WebSocket
+from turnwire.gateway.connections.closing import CLOSE_SECONDS
 from turnwire.protocol.codec import CODECS
 from turnwire.protocol.errors import InvalidMessage
+from turnwire.protocol.messages import Limits
 
 VERSION: Final = "13"
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
+
+
+def new_socket(limits: Limits) -> WebSocket:
+    """Return the socket of a new connection, before its handshake."""
+    return WebSocket(
+        protocols=tuple(CODECS),
+        max_msg_size=limits.frame_bytes + 1,  # aiohttp refuses a frame of exactly its maximum
+        compress=False,
+        autoping=False,
+        autoclose=False,
+        timeout=CLOSE_SECONDS,
+        decode_text=False,
+    )
 
 
 def check_subprotocol(request: web.BaseRequest) -> None:

@@ -13,7 +13,7 @@ from turnwire.protocol.messages import Limits
 
 
 class Serving(Struct, frozen=True):
-    """Settings, the set of all connections, and the function that is told of each frame."""
+    """Settings, the set of all connections, and the function that counts frames."""
 
     config: Config
     limits: Limits
@@ -21,6 +21,6 @@ class Serving(Struct, frozen=True):
     connections: OpenConnections
     clock: Callable[[], float]
     """The loop's clock."""
-    frame_received: Callable[[], None]
-    """Called for each frame that was read."""
+    frames_received: Callable[[int], None]
+    """Called with the number of frames that were read."""
     turns: Turns

@@ -15,6 +15,7 @@ _LITTLE: Final = 0.001
 ours, and pings as our clients send them, take a hundredth of it."""
 _AHEAD: Final = 2.0
 """Seconds of this that a connection may waste at once."""
+_MANY: Final = 32
 _SHORT: Final = SLICE_SECONDS / 8
 """How many seconds a turn takes for a connection that sends a few frames now and then."""
 
@@ -60,6 +61,15 @@ class Turn:
         self._began = self._turns.clock()
         return self._turns.is_late
 
+    @property
+    def left(self) -> int:
+        """How many frames the turn has left, the one being handled included; no more than a few dozen."""
+        return self._most_frames - self._frames if self._most_frames else _MANY
+
+    def also(self, frames: int) -> None:
+        """Record that this many more frames were handled together with one."""
+        self._frames += frames
+
     def waste(self) -> None:
         """Record that this frame is of no use to anybody: a ping, or a large message that cannot be read."""
         self._wastes = True
@@ -91,6 +101,11 @@ class Turn:
         if self._frames:
             self._each = max(self._spent / self._frames, _FRAME_SECONDS)
         self._frames, self._spent = 0, 0.0
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether the connection has wasted time that it must make up for."""
+        return self._wasted > 0
 
     @property
     def is_last(self) -> bool:

@@ -113,7 +113,7 @@ class Gateway:
         self._keeping = KeepingParts(config, self.parts, self.access.audit)
         self._rights = RightsWatch(self.access, self.connections)
         self._quotas = self._make_quotas()
-        received = self.metrics.frame_received
+        received = self.metrics.received
         self._serving = Serving(config, config.limits, self.connections, clock, received, self.parts.turns)
         self._watching = self._make_watching(clock)
         self.probe = StorageProbe(store.state)

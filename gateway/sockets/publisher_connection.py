@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from turnwire.gateway.connections.serving import Serving
 from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.items import AcceptItem, EndItem, OutcomeItem, SignalItem
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.sockets.frames_together import FramesTogether
 from turnwire.gateway.sockets.gathered_events import GatheredEvents
 from turnwire.gateway.sockets.guest_connection import LARGE_FRAME, GuestConnection
 from turnwire.gateway.sockets.held_signals import HeldSignals
@@ -47,8 +49,8 @@ class PublisherConnection(GuestConnection):
 
     __slots__ = (  # several to a line: a line for each would hide the class
         "_completing", "_enders", "_events", "_expiring", "_gathered", "_held_signals", "_in_flight",
-        "_in_flight_bytes", "_live", "_max_in_flight_bytes", "_owed", "_room", "_signals", "_waiting", "epoch",
-        "finished", "holder", "replaced", "session_id",
+        "_in_flight_bytes", "_live", "_max_in_flight_bytes", "_owed", "_room", "_signals", "_together", "_waiting",
+        "epoch", "finished", "holder", "replaced", "session_id",
     )  # fmt: skip
 
     kind = "publisher"
@@ -87,6 +89,7 @@ class PublisherConnection(GuestConnection):
         self._room: asyncio.Future[None] | None = None
         self._gathered = GatheredEvents(self.limits, serving.clock)
         """Empty during every await."""
+        self._together = FramesTogether()
 
     # Called by the session
 
@@ -99,14 +102,8 @@ class PublisherConnection(GuestConnection):
     def replied(self, replies: Sequence[AckItem | NackItem], weight: int) -> None:
         """Send acks and nacks in the order of the events, one message for each run of either kind."""
         self._release(len(replies), weight)
-        start = 0
-        while start < len(replies):
-            kind = type(replies[start])
-            end = start + 1
-            while end < len(replies) and type(replies[end]) is kind:
-                end += 1
-            self._answer(Ack if kind is AckItem else Nack, list(replies[start:end]))
-            start = end
+        for kind, run in groupby(replies, type):
+            self._answer(Ack if kind is AckItem else Nack, list(run))
 
     def acked(self, acks: list[AckItem], weight: int) -> None:
         """Send acks."""
@@ -177,10 +174,12 @@ class PublisherConnection(GuestConnection):
         return self.read()
 
     def take(self, frame: bytes) -> Awaitable[None] | None:
-        self.serving.frame_received()
         if len(frame) > LARGE_FRAME:
             return self._take_large(frame)
         try:
+            together = self._together.decode(frame, self, self.limits.in_flight - self._in_flight)
+            if together is not None:
+                return self._follow(*together)
             return self._follow(self.codec.decode_publisher(frame, self.limits), len(frame))
         except TurnwireError as error:
             self.refuse(error)

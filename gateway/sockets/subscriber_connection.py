@@ -80,7 +80,6 @@ class SubscriberConnection(GuestConnection):
             self.refuse(error)
         except TurnwireError as error:
             self.refuse(error, self.codec.ref_of(frame, self.limits))
-        self.serving.frame_received()
 
     async def _wait_for_turn(self) -> None:
         await super()._wait_for_turn()

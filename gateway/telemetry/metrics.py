@@ -79,8 +79,8 @@ class Metrics:
     def fell_behind(self) -> None:
         self.subscriber_switches += 1
 
-    def frame_received(self) -> None:
-        self.frames_received += 1
+    def received(self, frames: int) -> None:
+        self.frames_received += frames
 
 
 class _AtScrape(Collector):

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from turnwire.protocol.messages import JsonObject
-from turnwire.protocol.talk.utterances import Side
+from turnwire.protocol.talk.utterances import Side, Utterance
 from turnwire.protocol.times import parse_time, to_millis
 
 LINE_CHARS = 200
 """Maximum number of characters in a summary's last line."""
+SHOWN_CHARS = LINE_CHARS * 4
+"""How much of the last utterance is kept for that line. It is short enough to keep for every call."""
 ASIDES = {"backchannel"}
 """Sources of speech that takes no turn."""
 UNSPOKEN = {"chat", "dtmf", "noise"}
 """Sources of text that nobody spoke."""
 _NO_SIDE = {"supervisor", "hangup"}
 """Values of who cut an utterance short that name neither side of the conversation."""
-_LATEST_MS = 10**12
+LATEST_MS = 10**12
+"""The latest time of a call that counts as one."""
 
 
 def cutter(payload: JsonObject, field: str, default: Side) -> Side | None:
@@ -31,9 +34,9 @@ def millis(value: Any) -> int | None:
     """Return a time of the call rounded to whole milliseconds, or None for a value that is not such a time."""
     if value is None:
         return None
-    if type(value) is int and 0 <= value <= _LATEST_MS:  # as most values are
+    if type(value) is int and 0 <= value <= LATEST_MS:  # as most values are
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST_MS:
         return None
     return round(value)
 
@@ -43,16 +46,21 @@ def turn_of(payload: JsonObject) -> int | None:
     return turn if isinstance(turn, int) and not isinstance(turn, bool) else None
 
 
-def shown_of(text: str) -> str:
-    """Return the beginning of a text, short enough to keep for every call; "" for a blank text."""
-    kept = text[: LINE_CHARS * 4]
-    return "" if kept.isspace() else kept
-
-
 def shortened(text: str) -> str:
     """Return a text on one line, cut to LINE_CHARS."""
     line = " ".join(text.split())
     return line if len(line) <= LINE_CHARS else line[: LINE_CHARS - 1] + "…"
+
+
+def utterance_of(payload: JsonObject, seq: int, side: Side, offset: int, zero: int | None, *, cut: bool) -> Utterance:
+    """Return the utterance that a payload tells of. `offset`: when its event was sent, in milliseconds of the call.
+    `zero` is as for `spoken`."""
+    start, end = spoken(payload, zero)
+    if start is not None and end is not None and end >= start:
+        return Utterance(start, seq, end, True, turn_of(payload), cut)
+    known = start if side == "bot" else end
+    point = offset if known is None else known
+    return Utterance(point, seq, point, False, turn_of(payload), cut)
 
 
 def spoken(payload: JsonObject, zero: int | None) -> tuple[int | None, int | None]:
@@ -60,10 +68,7 @@ def spoken(payload: JsonObject, zero: int | None) -> tuple[int | None, int | Non
 
     Reads `…Ms`, or else `…At`, a wire time. `zero` is the start of the call, in milliseconds since 1970.
     """
-    began, ended = payload.get("startedMs"), payload.get("endedMs")
-    if type(began) is type(ended) is int and 0 <= began <= ended <= _LATEST_MS:  # as most are
-        return began, ended
-    began, ended = millis(began), millis(ended)
+    began, ended = millis(payload.get("startedMs")), millis(payload.get("endedMs"))
     if began is None:
         began = _since(payload.get("startedAt"), zero)
     if ended is None:

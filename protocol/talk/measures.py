@@ -35,9 +35,10 @@ def answers(users: Sequence[Utterance], bots: Sequence[Utterance], reported: Map
     asked = [user for user in users if not _speaks(starts, farthest, user.end)]
     found, missed = [], 0
     for index, user in enumerate(asked):
-        first = bisect_left(bots, (user.end, user.seq if user.start == user.end else 0))
+        earliest = Utterance(user.end, user.seq if user.start == user.end else 0, 0, False, None, False)
+        first = bisect_left(bots, earliest)
         following = asked[index + 1] if index + 1 < len(asked) else None
-        if first < len(bots) and (following is None or bots[first][:2] < following[:2]):
+        if first < len(bots) and (following is None or bots[first] < following):
             found.append(_response(user, bots[first], reported))
         elif first < len(bots) or following is not None:
             missed += 1

@@ -207,3 +207,13 @@ async def test_a_turn_does_not_start_over_before_its_wasted_time_is_made_up_for(
         assert turn.is_over() == (number == 3)
     await turn.next(0)
     assert pauses == [pytest.approx(4 * 0.012)]
+
+
+def test_frames_that_are_handled_together_count_as_each_of_them() -> None:
+    turn = Turn(Turns(), 32, 1.0)
+    turn.begin(anew=True)
+    turn.also(turn.left - 2)
+    assert not turn.is_over()
+    assert turn.left == 1
+    assert turn.is_over()
+    assert Turn(Turns(), 0, 1.0).left > 1

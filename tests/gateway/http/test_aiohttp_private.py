@@ -253,14 +253,14 @@ async def test_a_socket_that_was_closed_is_left_open_until_the_other_side_has_an
 async def test_messages_that_have_arrived_are_taken_without_waiting(served: Served) -> None:
     """`WebSocketResponse._reader`, `._closing`, `._closed`, `WebSocketDataQueue._buffer`.
 
-    When it fails: have `received` return None always, and `waiting` 1. The gateway works without them; a frame then
-    takes a little longer, and turns are shared out less evenly.
+    When it fails: have `received` return None, `arrived` no messages, and `waiting` 1. The gateway works without them;
+    a frame then takes longer, and turns are shared out less evenly.
     """
     taken: list[object] = []
 
     async def take(request: web.Request) -> WebSocket:
         socket = WebSocket(autoping=False, decode_text=False)
-        assert (socket.received(), socket.waiting) == (None, 0)
+        assert (socket.received(), socket.waiting, socket.arrived(WSMsgType.TEXT, 9, 999)) == (None, 0, [])
         await socket.prepare(request)
         while len(taken) < 2:
             if (message := socket.received()) is None:
@@ -285,6 +285,34 @@ async def test_messages_that_have_arrived_are_taken_without_waiting(served: Serv
         async with asyncio.timeout(10):
             await served.ended.wait()
     assert taken == [(WSMsgType.TEXT, b"text"), (WSMsgType.BINARY, b"binary"), WSMsgType.PING, WSMsgType.TEXT]
+
+
+async def test_messages_that_have_arrived_together_are_seen_before_they_are_taken(served: Served) -> None:
+    """`WebSocketDataQueue._buffer`: pairs of a message and its length. When it fails: see the test above."""
+    seen: list[object] = []
+
+    async def see(request: web.Request) -> WebSocket:
+        socket = WebSocket(autoping=False, decode_text=False)
+        await socket.prepare(request)
+        while socket.waiting < 5:
+            await asyncio.sleep(0.001)
+        text = WSMsgType.TEXT
+        seen.extend(socket.arrived(text, most, size) for most, size in [(9, 99), (2, 99), (9, 4), (0, 99), (-1, 99)])
+        socket.drop(3)
+        seen.append((socket.arrived(text, 9, 99), socket.arrived(WSMsgType.BINARY, 9, 99), socket.waiting))
+        served.ended.set()
+        return socket
+
+    served.app.router.add_get("/see", see)
+    port = await served.start()
+    async with ClientSession() as client, client.ws_connect(f"http://127.0.0.1:{port}/see") as socket:
+        for text in ("ab", "cd", "ef"):
+            await socket.send_str(text)
+        await socket.send_bytes(b"binary")
+        await socket.send_str("last")
+        async with asyncio.timeout(10):
+            await served.ended.wait()
+    assert seen == [[b"ab", b"cd", b"ef"], [b"ab", b"cd"], [b"ab", b"cd"], [], [], ([], [b"binary"], 2)]
 
 
 async def test_reading_a_body_does_not_have_the_connection_parsed_once_more(served: Served) -> None:

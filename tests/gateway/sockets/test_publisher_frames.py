@@ -117,6 +117,29 @@ async def test_a_frame_that_is_not_a_message_gets_an_error_and_keeps_the_connect
     assert await bot.acked("e1") == [1]
 
 
+async def test_frames_that_arrive_together_are_taken_in_their_order_whatever_is_among_them(
+    start_gateway: StartGateway,
+) -> None:
+    gateway = await start_gateway(max_in_flight=5)
+    raw = await RawSocket.connect(gateway, publish_path(new_id("s"), "en"))
+    assert (await raw.receive())["type"] == "opened"
+    appends = [{"type": "append", "events": [new_event(f"{n}-{k}") for k in range(n)]} for n in range(1, 4)]
+    good = [json.dumps(each).encode() for each in appends]
+    bad = json.dumps({"type": "append", "events": [new_event("bad", {"a\0": 1})]}).encode()
+    frames = [*good, bad, b"{", *good, *good[:1], b'{"type":"ping","ref":7}', *good]
+    raw.write_at_once(b"".join(map(client_frame, frames)))
+    seqs, others = [], []
+    while not others or others[-1] != "pong" or len(seqs) < 19:
+        message = await raw.receive()
+        if message["type"] == "ack":
+            seqs += [ack["seq"] for ack in message["acks"]]
+        else:
+            others.append(message["type"])
+    assert seqs == [1, 2, 3, 4, 5, 6] * 2 + [1] + [1, 2, 3, 4, 5, 6]
+    assert sorted(others) == ["error", "nack", "pong"]
+    raw.close()
+
+
 async def test_a_frame_that_is_not_messagepack_gets_an_error_and_keeps_the_connection(gateway: Gateway) -> None:
     bot = await publisher(gateway, new_id("s"), protocols=[SUBPROTOCOL_MSGPACK])
     for frame in (b"", b"\xc1", b"\x81", b"\x81\xa4type", msgspec.msgpack.encode({1: 2}), b"\xdd\xff\xff\xff\xff"):
