@@ -220,7 +220,11 @@ async def test_a_socket_that_sends_much_that_is_ignored_is_read_now_and_then(clo
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("after", [client_frame(b"x"), FLOOD, close_frame(1000) * 1000, b"\x81\x05hello"])
+@pytest.mark.parametrize(
+    "after",
+    [client_frame(b"x"), FLOOD, close_frame(1000) * 1000, b"\x81\x05hello"],
+    ids=["one frame", "a flood", "more close frames", "a broken one"],
+)
 @pytest.mark.parametrize("piece", [1, 7, 70_000])
 def test_what_follows_a_close_frame_is_dropped_unseen_however_it_is_cut(after: bytes, piece: int) -> None:
     collector, connection = Collector(), Connection()
