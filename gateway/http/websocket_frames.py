@@ -65,14 +65,15 @@ class StrictReader:
 
     It refuses frames that are not masked, frames whose length could be written shorter, frames that begin a message
     inside another one, and close frames with a code that must not be sent. For a refused frame, the other reader gets a
-    frame that it refuses.
+    frame that it refuses. What follows a close frame is dropped unseen.
 
     A socket hands over up to 256 KiB, which may be 40,000 small frames. A few of them are passed on between the turns
     of other connections. The socket is not read until all have been.
     """
 
     __slots__ = (  # several to a line: a line for each would hide the class
-        "_amid_message", "_at", "_backlog", "_has_ended", "_held", "_is_due", "_left", "_passes", "_reader", "_source",
+        "_amid_message", "_at", "_backlog", "_has_ended", "_held", "_is_closed", "_is_due", "_left", "_passes",
+        "_reader", "_source",
     )  # fmt: skip
 
     def __init__(self, reader: Reader, source: Source, passes: Passes) -> None:
@@ -90,6 +91,8 @@ class StrictReader:
         """What has arrived and is passed on only up to `_at`. It begins with a frame."""
         self._at = 0
         self._has_ended = False
+        self._is_closed = False
+        """Whether the head of a close frame has come."""
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Return what aiohttp's reader returns: whether the connection is over, and the rest of the data."""
@@ -97,11 +100,16 @@ class StrictReader:
             self._backlog, self._at = self._backlog[self._at :] + data, 0
             self._source.hold_reading()
             return False, b""
-        if not (self._left or self._amid_message or self._held) and _message_size(data, 0) == len(data):
+        is_amid = self._left or self._amid_message or self._held or self._is_closed
+        if not is_amid and _message_size(data, 0) == len(data):
             return self._reader.feed_data(data)
         if len(data) <= self._left:
             self._left -= len(data)
             return self._reader.feed_data(data)
+        if self._is_closed:
+            drop(data, self._source)
+            data, self._left = data[: self._left], 0
+            return self._reader.feed_data(data) if data else (False, b"")
         data = self._held + data
         at, self._held, self._left = self._left, b"", 0
         if len(data) - at > _SMALL and not self._passes.begin():
@@ -120,15 +128,18 @@ class StrictReader:
                     break
                 self._follow(data[at])
                 at += size
+                if self._is_closed:
+                    data = data[:at]
+                    break
             else:
                 if at < end:
                     return self._put_off(data, begin, at)
         except BrokenFrame:
             return self._reader.feed_data(data[begin:at] + _BROKEN)
-        if at < end:
+        if at < end and not self._is_closed:
             self._held = data[at:]
             return self._reader.feed_data(data[begin:at])
-        self._left = at - end
+        self._left = max(at - end, 0)
         return self._reader.feed_data(data[begin:])
 
     def _put_off(self, data: bytes, begin: int, at: int) -> tuple[bool, bytes]:
@@ -173,9 +184,10 @@ class StrictReader:
             self._reader.feed_eof()
 
     def _follow(self, first: int) -> None:
-        """Raise BrokenFrame if a message begins inside another one."""
+        """Note what the first byte of a frame says. Raise BrokenFrame if a message begins inside another one."""
         opcode = first & 0x0F
         if opcode >= _CONTROL:
+            self._is_closed = opcode == _CLOSE
             return
         if opcode and self._amid_message:
             raise BrokenFrame("a message begins inside another one")
@@ -190,13 +202,18 @@ class DeafReader:
         self._source = source
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        if len(data) >= _MUCH:
-            self._source.hold_reading()
-            asyncio.get_running_loop().call_later(_REST, self._source.release_reading)
+        drop(data, self._source)
         return False, b""
 
     def feed_eof(self) -> None:
         self._reader.feed_eof()
+
+
+def drop(data: bytes, source: Source) -> None:
+    """Leave a connection unread for a while if this much of it is dropped."""
+    if len(data) >= _MUCH:
+        source.hold_reading()
+        asyncio.get_running_loop().call_later(_REST, source.release_reading)
 
 
 def _message_size(data: bytes, at: int) -> int:

@@ -17,10 +17,14 @@ _COST = 1536
 """The cost of storing an event, in bytes of payload that cost the embedded database as much: some 50 µs."""
 
 _KIB = 1024
-SHARES = Shares(tiny=8 * _KIB, short=256 * _KIB, short_batch=4096 * _KIB, long_batch=2048 * _KIB)
-SHARES_OF_ONE = Shares(tiny=8 * _KIB, short=112 * _KIB, short_batch=1024 * _KIB, long_batch=256 * _KIB)
+SHARES = Shares(
+    tiny=8 * _KIB, short=256 * _KIB, short_batch=4096 * _KIB, long_batch=2048 * _KIB, careful_batch=512 * _KIB
+)
+SHARES_OF_ONE = Shares(
+    tiny=8 * _KIB, short=112 * _KIB, short_batch=1024 * _KIB, long_batch=256 * _KIB, careful_batch=128 * _KIB
+)
 """The shares of a single lane. Short appends have at most 64 events of a call. Some 600 events of a batch take the
-embedded database some 25 ms, and some 150 of a batch of long appends 8 ms."""
+embedded database some 25 ms, some 150 of a batch of long appends 8 ms, and some 80 of a careful one 5 ms."""
 
 
 class RefusedDocument(Exception):

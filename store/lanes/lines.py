@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 
 class Submission(Protocol):
@@ -91,6 +91,10 @@ class PlainLine(Generic[S]):
         self.weight = 0
 
 
+_CAREFUL_BATCHES: Final = 64
+"""Small batches after the last tiny submission that has waited beside others. They take half a second."""
+
+
 class Shares(NamedTuple):
     """The bounds of a fair line. All are costs."""
 
@@ -103,17 +107,20 @@ class Shares(NamedTuple):
     written in parts."""
     long_batch: int
     """What a batch of long ones, or of a part of one, costs at most."""
+    careful_batch: int
+    """What a batch of short or long ones, or of a part of one, costs at most while tiny ones come beside them."""
 
 
 class FairLine(Generic[D]):
     """Short submissions do not wait for long ones, nor long ones for all the short ones.
 
-    What costs no more than a batch of long ones is one batch. If more waits, short and long submissions come by turns,
-    each in batches of their own, and very long ones are written in parts. Every other batch of short ones begins with
-    the tiny ones. So a tiny one waits for a few batches, however much waits.
+    What costs no more than one batch is one. If more waits, short and long submissions come by turns,
+    each in batches of their own, and very long ones are written in parts. While tiny ones come beside them, such
+    batches are small, and every other batch has the tiny ones alone. So a tiny one waits for a few small batches,
+    however much waits.
     """
 
-    __slots__ = ("_after_long", "_cost", "_long", "_shares", "_short", "_tiny", "_tiny_first", "weight")
+    __slots__ = ("_after_long", "_after_tiny", "_careful", "_cost", "_long", "_shares", "_short", "_tiny", "weight")
 
     def __init__(self, shares: Shares) -> None:
         self._shares = shares
@@ -124,7 +131,10 @@ class FairLine(Generic[D]):
         """The cost of everything that waits."""
         self._after_long = True
         """Whether it is the turn of short ones."""
-        self._tiny_first = False
+        self._after_tiny = False
+        """Whether the last batch had the tiny ones alone."""
+        self._careful = 0
+        """The number of batches that are still small, because a tiny one has waited beside others."""
         self.weight = 0
 
     def __len__(self) -> int:
@@ -132,7 +142,12 @@ class FairLine(Generic[D]):
 
     @property
     def is_long(self) -> bool:
-        return self._cost > self._shares.long_batch
+        return self._cost > self._most
+
+    @property
+    def _most(self) -> int:
+        """What a batch that is not of short ones alone costs at most."""
+        return self._shares.careful_batch if self._careful else self._shares.long_batch
 
     def put(self, submission: D, *, first: bool = False) -> None:
         cost = submission.cost
@@ -148,18 +163,24 @@ class FairLine(Generic[D]):
             self._long.append(submission)
 
     def cut(self) -> list[D]:
+        others = self._short or self._long
+        self._careful = _CAREFUL_BATCHES if self._tiny and others else max(0, self._careful - 1)
         if not self.is_long:
             return self._take(self._cost, self._tiny, self._short, self._long)
-        has_short = bool(self._tiny or self._short)
-        self._after_long = bool(self._long) and not (has_short and self._after_long)
+        self._after_tiny = bool(self._tiny) and not (others and self._after_tiny)
+        if self._after_tiny:
+            return self._take(self._shares.short_batch, self._tiny)
+        self._after_long = bool(self._long) and not (self._short and self._after_long)
         if self._after_long:
-            batch = self._take(self._shares.long_batch, self._long)
-            if batch and batch[0].cost > self._shares.short_batch:
-                batch[0].take_part(self._shares.long_batch)
-            return batch
-        self._tiny_first = not self._tiny_first
-        kinds = (self._tiny, self._short) if self._tiny_first else (self._short, self._tiny)
-        return self._take(self._shares.short_batch, *kinds)
+            return self._take_long()
+        return self._take(self._most if self._careful else self._shares.short_batch, self._short)
+
+    def _take_long(self) -> list[D]:
+        most = self._most
+        batch = self._take(most, self._long)
+        if batch and batch[0].cost > (most if self._careful else self._shares.short_batch):
+            batch[0].take_part(most)
+        return batch
 
     def _take(self, most: int, *kinds: deque[D]) -> list[D]:
         """Remove and return the first of these that cost no more than this together, or the first one."""

@@ -26,7 +26,7 @@ def names(batch: list[Work]) -> str:
     return "".join(each.name for each in batch)
 
 
-SHARES = Shares(tiny=2, short=5, short_batch=20, long_batch=10)
+SHARES = Shares(tiny=2, short=5, short_batch=20, long_batch=10, careful_batch=7)
 
 
 def fair(*works: Work) -> FairLine[Work]:
@@ -45,9 +45,11 @@ async def test_a_plain_line_keeps_its_order_and_cuts_batches_of_a_weight_or_one_
 
 
 async def test_what_fits_into_one_batch_of_long_ones_is_one_batch() -> None:
-    line = fair(Work("L", 7), Work("a", 2), Work("b", 1))
+    line = fair(Work("L", 7), Work("s", 3))
     assert not line.is_long
-    assert names(line.cut()) == "abL"
+    assert names(line.cut()) == "sL"
+    line = fair(Work("s", 4), Work("a", 2), Work("b", 1))
+    assert names(line.cut()) == "abs"
     assert (len(line), line.weight, line.cut()) == (0, 0, [])
 
 
@@ -58,21 +60,37 @@ async def test_short_and_long_submissions_take_turns_each_in_their_order() -> No
     assert batches == ["abcde", "K", "fgh", "L", "M", "N"]
 
 
-async def test_a_tiny_one_waits_for_a_few_batches_however_much_waits() -> None:
-    line = fair(*(Work("L", 9) for _ in range(100)), *(Work("s", 5) for _ in range(100)))
-    for _ in range(10):
+async def test_tiny_ones_wait_for_one_batch_at_most_which_is_small_however_much_waits() -> None:
+    line = fair(*(Work("L", 6) for _ in range(100)), *(Work("s", 3) for _ in range(100)))
+    batches = []
+    for _ in range(4):
         line.put(Work("t", 1))
-        assert any("t" in names(line.cut()) for _ in range(4))
+        line.put(Work("t", 1))
+        batches += [names(line.cut()), names(line.cut())]
+    assert batches == ["tt", "ss", "tt", "L"] * 2
+
+
+async def test_batches_grow_again_once_no_tiny_ones_come_any_more() -> None:
+    line = fair(*(Work("s", 4) for _ in range(500)))
+    batches = [len(line.cut())]
+    line.put(Work("t", 1))
+    batches += [len(line.cut()) for _ in range(100)]
+    assert batches == [5, 1] + [1] * 63 + [5] * 36
+
+
+async def test_a_long_one_beside_tiny_ones_comes_in_small_parts() -> None:
+    line = fair(large := Work("L", 18), Work("t", 1))
+    assert (names(line.cut()), line.cut(), large.part) == ("t", [large], 7)
 
 
 async def test_long_and_short_ones_get_their_turns_however_many_tiny_ones_come() -> None:
-    line = fair(Work("s", 5), *(Work(name, 9) for name in "LMN"))
+    line = fair(Work("s", 5), *(Work(name, 6) for name in "LMN"))
     taken = ""
-    for _ in range(6):
+    for _ in range(8):
         for _ in range(40):
             line.put(Work("t", 1))
         taken += names(line.cut())
-    assert taken.replace("t", "") == "LsMN"
+    assert taken.replace("t", "") == "sLMN"
 
 
 async def test_what_costs_more_than_a_batch_comes_in_parts_and_its_rest_comes_first() -> None:

@@ -206,16 +206,36 @@ def test_deferred_frames_are_dropped_once_the_connection_ignores_them() -> None:
     assert (len(collector.fed), collector.ended) == (1, True)
 
 
-async def test_a_socket_that_sends_much_that_is_ignored_is_read_now_and_then() -> None:
+@pytest.mark.parametrize("closes", [False, True])
+async def test_a_socket_that_sends_much_that_is_ignored_is_read_now_and_then(closes: bool) -> None:
     connection = Connection()
-    deaf = DeafReader(Collector(), connection)
-    deaf.feed_data(FLOOD)
+    reader = reader_of(Collector(), connection) if closes else DeafReader(Collector(), connection)
+    reader.feed_data(close_frame(1000))
+    reader.feed_data(FLOOD)
     assert connection.is_read
-    deaf.feed_data(FLOOD * 20)
+    reader.feed_data(FLOOD * 20)
     assert not connection.is_read
     async with asyncio.timeout(5):
         while not connection.is_read:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [client_frame(b"x"), FLOOD, close_frame(1000) * 1000, b"\x81\x05hello"],
+    ids=["one frame", "a flood", "more close frames", "a broken one"],
+)
+@pytest.mark.parametrize("piece", [1, 7, 70_000])
+def test_what_follows_a_close_frame_is_dropped_unseen_however_it_is_cut(after: bytes, piece: int) -> None:
+    collector, connection = Collector(), Connection()
+    reader, good = reader_of(collector, connection), FLOOD[: 3 * SMALL] + close_frame(1000, b"bye")
+    sent = good + after
+    for at in range(0, len(sent), piece):
+        assert reader.feed_data(sent[at : at + piece]) == (False, b"")
+    reader.feed_data(client_frame(b"x"))
+    assert (b"".join(collector.fed), connection.later, connection.is_read) == (good, [], True)
+    reader.feed_eof()
+    assert collector.ended
 
 
 def test_a_broken_frame_amid_many_small_ones_ends_the_connection_there() -> None:
