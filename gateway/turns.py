@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from typing import Final, TypeVar
 
 from turnwire.store.sharing.fair_queue import FairQueue
@@ -26,10 +26,23 @@ DECODING_SECONDS: Final = 35e-9
 """Seconds to decode and check a byte of JSON full of small values."""
 A_FEW: Final = 50
 """The number of sessions or connections that are looked at between two pauses: mostly a tenth of a millisecond."""
+MANY: Final = 500
+"""The number of sessions of which one value is looked at between two pauses: a tenth of a millisecond."""
 LONGEST_PAUSE: Final = 1.0
 """Seconds. Paused work keeps its memory."""
 _SLOW_WORK, _CONNECTIONS = "slow work", "connections"
 """Who these are when clients are served equally: all slow work together, and all steps of open connections."""
+
+
+async def some_in_each_pass(all_of_them: Sequence[T], at_once: int) -> AsyncIterator[T]:
+    """Yield these, `at_once` in each pass of the loop. For work that takes part in ending a gateway, and cannot wait
+    for its turn."""
+    for start in range(0, len(all_of_them), at_once):
+        some = all_of_them[start : start + at_once]
+        for each in some:
+            yield each
+        if len(some) == at_once:
+            await asyncio.sleep(0)
 
 
 class Share:

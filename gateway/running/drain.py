@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 from msgspec import Struct
 
@@ -15,10 +13,9 @@ from turnwire.gateway.connections.open_connections import OpenConnection, OpenCo
 from turnwire.gateway.sessions.lazy_fields import LazyFields
 from turnwire.gateway.sessions.live_sessions import LiveSessions
 from turnwire.gateway.sessions.log_tails import LogTails
+from turnwire.gateway.turns import MANY, some_in_each_pass
 from turnwire.protocol.errors import CloseCode, StorageUnavailable
 from turnwire.store.waiting import persist
-
-T = TypeVar("T")
 
 _log = logging.getLogger("turnwire.drain")
 _CLOSING_SECONDS = 2.5
@@ -69,22 +66,22 @@ async def drain(
     try:
         async with asyncio.timeout_at(deadline - min(_CLOSING_SECONDS, seconds / 2)):
             await _close_settled(publishers)
-            while publishers or sessions.at_work:
+            while publishers or await sessions.at_work():
                 await asyncio.sleep(_POLL_SECONDS)
                 await _close_settled(publishers)
             await tails.save(_TAILS_SECONDS)
     except TimeoutError:
         _log.warning("some events could not be stored in time; they stay unacked")
     writing = loop.create_task(_write_out(lazy_fields))
-    async for _, follower in _a_few_at_a_time(tuple(connections.followers)):
+    async for follower in some_in_each_pass(tuple(connections.followers), _AT_ONCE):
         follower.end()
-    async for _, connection in _a_few_at_a_time(tuple(connections.connections)):
+    async for connection in some_in_each_pass(tuple(connections.connections), _AT_ONCE):
         connection.close(CloseCode.RESTART, _REASON)
     with suppress(TimeoutError):  # the rest is aborted
         async with asyncio.timeout_at(min(deadline, loop.time() + _CLOSING_SECONDS)):
-            while any(map(_is_closing, connections.connections)):
+            while await _any_closing(connections):
                 await asyncio.sleep(_POLL_SECONDS)
-    async for _, connection in _a_few_at_a_time(tuple(connections.connections)):
+    async for connection in some_in_each_pass(tuple(connections.connections), _AT_ONCE):
         connection.abort()
     if not await _is_done(writing, lazy_fields, deadline):
         writing.cancel()
@@ -94,18 +91,14 @@ async def drain(
 
 async def _told(connections: OpenConnections, back: Return) -> deque[OpenConnection]:
     """Send goaway to all clients. Return the publishers."""
-    leaving = tuple(connections.connections)
-    async for place, connection in _a_few_at_a_time(leaving):
-        connection.goaway("restart", back.after + back.spread * place / len(leaving))
-    return deque(connection for connection in leaving if connection.kind == "publisher")
-
-
-async def _a_few_at_a_time(all_of_them: Sequence[T]) -> AsyncIterator[tuple[int, T]]:
-    """Yield these with their places, _AT_ONCE in each pass of the loop: it still serves events and their acks."""
-    for place, each in enumerate(all_of_them):
-        if place % _AT_ONCE == _AT_ONCE - 1:
-            await asyncio.sleep(0)
-        yield place, each
+    leaving, publishers = tuple(connections.connections), deque[OpenConnection]()
+    after, step = back.after, back.spread / max(1, len(leaving))
+    async for connection in some_in_each_pass(leaving, _AT_ONCE):
+        connection.goaway("restart", after)
+        after += step
+        if connection.kind == "publisher":
+            publishers.append(connection)
+    return publishers
 
 
 async def _close_settled(publishers: deque[OpenConnection]) -> None:
@@ -113,7 +106,7 @@ async def _close_settled(publishers: deque[OpenConnection]) -> None:
 
     Those that are closed are not kept: to free thousands of them together takes a tenth of a second.
     """
-    async for _ in _a_few_at_a_time(range(len(publishers))):
+    async for _ in some_in_each_pass(range(len(publishers)), _AT_ONCE):
         publisher = publishers.popleft()
         if publisher.is_owed:
             publishers.append(publisher)
@@ -121,8 +114,12 @@ async def _close_settled(publishers: deque[OpenConnection]) -> None:
             publisher.close(CloseCode.RESTART, _REASON)
 
 
-def _is_closing(connection: OpenConnection) -> bool:
-    return connection.closing is not None and not connection.closing.done()
+async def _any_closing(connections: OpenConnections) -> bool:
+    """Return whether any closing handshake is under way."""
+    async for connection in some_in_each_pass(tuple(connections.connections), MANY):
+        if connection.closing is not None and not connection.closing.done():
+            return True
+    return False
 
 
 async def _store_most(lazy_fields: LazyFields, tails: LogTails, seconds: float) -> None:

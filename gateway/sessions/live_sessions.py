@@ -14,6 +14,7 @@ from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.loading import load
 from turnwire.gateway.sessions.memory import Memory, size_of
+from turnwire.gateway.turns import A_FEW, MANY, some_in_each_pass
 from turnwire.protocol.errors import NoSuchSession, Overloaded
 from turnwire.store.session_record import new_life
 from turnwire.store.sessions import SessionRecord
@@ -182,16 +183,21 @@ class LiveSessions:
             with suppress(Overloaded):  # the many waiting items will bring it up to date
                 live.submit(RenewItem())
 
-    @property
-    def at_work(self) -> bool:
-        """Whether any session has an item in progress or events waiting."""
-        return any(live.waiting_events or live.state.busy_since is not None for live in self.live.values())
+    async def at_work(self) -> bool:
+        """Return whether any session has an item in progress or events waiting. Looks at some in each pass of the
+        loop."""
+        async for live in some_in_each_pass(tuple(self.live.values()), MANY):
+            if live.waiting_events or live.state.busy_since is not None:
+                return True
+        return False
 
     async def stop(self) -> None:
-        """End all tasks. Items that still wait fail with StorageUnavailable."""
+        """End all tasks, a few in each pass of the loop. Items that still wait fail with StorageUnavailable."""
         for opening in tuple(self._opening.values()):
             opening.cancel()
-        await asyncio.gather(*(live.stop() for live in self.live.values()))
+        lives = tuple(self.live.values())
+        for start in range(0, len(lives), A_FEW):
+            await asyncio.gather(*(live.stop() for live in lives[start : start + A_FEW]))
 
 
 async def _nothing(_session_id: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain, islice
 from typing import Final
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.turns import A_FEW, some_in_each_pass
 from turnwire.protocol.errors import StorageUnavailable
 from turnwire.store.digests import MIN_TAIL
 from turnwire.store.mongo import Store
@@ -32,17 +35,23 @@ class LogTails:
 
         Reading the logs of 20 calls event by event takes the embedded database seconds, during which everybody waits.
         """
-        states = sorted(filter(self._is_worth_it, self._states()), key=lambda state: -state.log.tail_length)
         with suppress(StorageUnavailable):
             try:
                 async with asyncio.timeout(seconds):
-                    for start in range(0, len(states), _AT_ONCE):
-                        await self._save(states[start : start + _AT_ONCE])
+                    left = await self._longest_first()
+                    while states := list(islice(left, _AT_ONCE)):
+                        await self._save(states)
             except TimeoutError:
                 _log.info("the database was too slow to store the ends of all logs; the next gateway reads them itself")
 
-    def _states(self) -> Iterable[SessionState]:
-        return [live.state for live in self._sessions.live.values()]
+    async def _longest_first(self) -> Iterator[SessionState]:
+        """Return the sessions whose tails are worth storing. They are not sorted one by one: that takes a pass of the
+        loop 50 ms for 50,000 of them."""
+        by_length = defaultdict[int, list[SessionState]](list)
+        async for live in some_in_each_pass(tuple(self._sessions.live.values()), A_FEW):
+            if self._is_worth_it(live.state):
+                by_length[live.state.log.tail_length].append(live.state)
+        return chain.from_iterable(by_length[length] for length in sorted(by_length, reverse=True))
 
     def _is_worth_it(self, state: SessionState) -> bool:
         goes_on = not (state.ended or state.erased)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -72,7 +73,7 @@ class Feed:
         """Returns for how many milliseconds no event of a session has arrived; None if that is not known here."""
         self.subscriptions: set[FeedListener] = set()
         self.summaries = Summaries(log, lambda state: self.changed(state, state.record.status))
-        self._changed: dict[SessionState, set[SessionStatus]] = {}
+        self._changed = OrderedDict[SessionState, set[SessionStatus]]()
         self._erased: dict[str, None] = {}
 
     def newest(self, session: Session) -> Session:
@@ -96,7 +97,8 @@ class Feed:
 
     def erased(self, session_id: str) -> None:
         """Report that the session of this id has been erased. A new one of the same id is reported like any other."""
-        self._changed = {state: before for state, before in self._changed.items() if state.session_id != session_id}
+        for state in [each for each in self._changed if each.session_id == session_id]:
+            del self._changed[state]
         if self.subscriptions:
             self._erased[session_id] = None
             new = self.find(session_id)
@@ -115,8 +117,9 @@ class Feed:
             for subscription in self.subscriptions:
                 subscription.erased(session_id)
             await slices.pause()
-        changes, self._changed = self._changed, {}
-        for state, statuses in changes.items():
+        changes, self._changed = self._changed, OrderedDict()
+        while changes:  # what is offered is freed at once, because freeing thousands together takes milliseconds
+            state, statuses = changes.popitem(last=False)
             await freshen(state)
             if not state.erased:
                 self._offer(state, statuses)
