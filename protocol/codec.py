@@ -37,7 +37,7 @@ from turnwire.protocol.rules import check_end_reason, check_event, check_signal
 from turnwire.protocol.salvage import UNDECODABLE, as_turnwire_error, decode_salvaging, is_malformed_json
 from turnwire.protocol.times import cut_to_millis, may_round_up
 from turnwire.protocol.token_messages import Auth
-from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, cut_times
+from turnwire.protocol.undecided import PlainAppend, PlainEvent, RawAppend, RawBatch, Refs, cut_times, plain_event
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, is_storable, may_hide_fault
 
 SUBPROTOCOL_JSON = "turnwire.v1.json"
@@ -65,6 +65,7 @@ class Codec(FrameEncoder):
         self.text = text
         """Whether frames are text frames; binary frames otherwise."""
         self._format = format
+        self._plain_event = format.Decoder(PlainEvent)
         self._plain_command = format.Decoder(PlainAppend | _Others)
         self._publisher_command = format.Decoder(PublisherCommand | Auth)
         self._raw_command = format.Decoder(RawAppend | _Others)
@@ -209,7 +210,8 @@ class Codec(FrameEncoder):
         """
         check_containers(body, limits.containers, text=self.text)
         if _EVENTS not in body and _ESCAPE not in body:
-            only = self.decode_new_event(body, limits)
+            plain = plain_event(self._plain_event, body, limits) if self.text else None
+            only = self.decode_new_event(body, limits) if plain is None else _from_plain([plain], limits, True)[0]
             if isinstance(only, EventIn):
                 return [only], False
         raws, is_batch = self.split_events_body(body, limits)
@@ -238,19 +240,16 @@ class Codec(FrameEncoder):
     def decode_publisher_reply(self, frame: bytes) -> PublisherReply:
         """Decode a reply to a publisher. Raises msgspec.DecodeError for a message that no gateway of this version
         sends."""
-        reply: PublisherReply = self._decode_trusted(self._publisher_reply, frame)
-        return reply
+        return cast("PublisherReply", self._decode_trusted(self._publisher_reply, frame))
 
     def decode_subscriber_push(self, frame: bytes) -> SubscriberPush:
         """Decode a push to a subscriber. Raises msgspec.DecodeError for a message that no gateway of this version
         sends."""
-        push: SubscriberPush = self._decode_trusted(self._subscriber_push, frame)
-        return push
+        return cast("SubscriberPush", self._decode_trusted(self._subscriber_push, frame))
 
     def decode_event(self, data: bytes) -> Event:
         """Decode a stored event. Raises msgspec.DecodeError for a message that no gateway of this version sends."""
-        event: Event = self._decode_trusted(self._stored_event, data)
-        return event
+        return cast("Event", self._decode_trusted(self._stored_event, data))
 
     def _decode_trusted(self, decoder: Any, data: bytes) -> Any:
         try:
