@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.compression_utils import MAX_SYNC_CHUNK_SIZE
 from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict
@@ -69,11 +70,12 @@ class QuickRoutes:
         place = request.rel_url.raw_path
         found: dict[str, str] = {}
         if len(parts := place.split("/", 4)) > 2:
-            found["session_id"] = parts[2]
-            parts[2] = "*"
+            if "%" in (session_id := parts[2]):
+                return None
+            found["session_id"], parts[2] = session_id, "*"
             place = "/".join(parts)
         route = self._routes.get((request.method, place))
-        if route is None or "%" in found.get("session_id", "") or hdrs.EXPECT in request.headers:
+        if route is None or hdrs.EXPECT in request.headers:
             return None
         match = web.UrlMappingMatchInfo(found, route)
         match.add_app(self._app)
@@ -194,7 +196,9 @@ class Answer(web.Response):
 
     def __init__(self, body: bytes, status: int, kind: str, headers: CIMultiDict[str]) -> None:
         """`kind` stands for these headers, which are those of many answers."""
-        super().__init__(body=body, status=status, headers=headers)
+        web.StreamResponse.__init__(self, status=status, _real_headers=headers.copy())  # a third of a Response's steps
+        self._body, self._compressed_body = body, None
+        self._zlib_executor_size, self._zlib_executor = MAX_SYNC_CHUNK_SIZE, None
         self.kind: str | None = kind
         """None once somebody has been given the headers, and may have changed them."""
         self._ready: bytes | None = None
@@ -204,10 +208,15 @@ class Answer(web.Response):
         self.kind = None
         return self._headers
 
+    @property
+    def plain(self) -> tuple[str, bytes] | None:
+        """The kind and the body, if `make_ready` may be called, else None."""
+        kind, body = self.kind, self._body
+        return (kind, body) if kind is not None and self._keep_alive is None and isinstance(body, bytes) else None
+
     def make_ready(self, head: bytes) -> None:
         """Have this head and the body sent. The connection stays open afterwards."""
-        assert isinstance(self._body, bytes)
-        self._ready = head + self._body
+        self._ready = head + self._body  # type: ignore[operator]  # bytes: it is a plain body
         self._keep_alive = True
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -217,11 +226,13 @@ class Answer(web.Response):
         return self._payload_writer
 
     async def write_eof(self, data: bytes = b"") -> None:
-        writer = self._payload_writer
+        writer: Any = self._payload_writer
         if self._ready is None or writer is None:
             await super().write_eof(data)
             return
-        await writer.write_eof(self._ready)
+        writer._write(self._ready)
+        if writer._protocol._paused:
+            await writer.drain()
         self._eof_sent, self._body_length, self._payload_writer = True, len(self._ready), None
 
 

@@ -39,6 +39,7 @@ from turnwire.protocol.times import may_round_up
 from turnwire.protocol.token_messages import Auth
 from turnwire.protocol.undecided import (
     PlainAppend,
+    PlainEvent,
     RawAppend,
     RawBatch,
     Refs,
@@ -46,6 +47,7 @@ from turnwire.protocol.undecided import (
     cut_times,
     decode_lines,
     from_plain,
+    plain_event,
 )
 from turnwire.protocol.values import DOLLAR, NUL, PLAIN_DEPTH, is_storable, may_hide_fault
 
@@ -74,6 +76,7 @@ class Codec(FrameEncoder):
         self.text = text
         """Whether frames are text frames; binary frames otherwise."""
         self._format = format
+        self._plain_event = format.Decoder(PlainEvent)
         self._plain_command = format.Decoder(PlainAppend | _Others)
         self._publisher_command = format.Decoder(PublisherCommand | Auth)
         self._raw_command = format.Decoder(RawAppend | _Others)
@@ -232,7 +235,8 @@ class Codec(FrameEncoder):
         """
         check_containers(body, limits.containers, text=self.text)
         if _EVENTS not in body and _ESCAPE not in body:
-            only = self.decode_new_event(body, limits)
+            plain = plain_event(self._plain_event, body, limits) if self.text else None
+            only = self.decode_new_event(body, limits) if plain is None else from_plain([plain], limits, True)[0]
             if isinstance(only, EventIn):
                 return [only], False
         raws, is_batch = self.split_events_body(body, limits)
@@ -261,19 +265,16 @@ class Codec(FrameEncoder):
     def decode_publisher_reply(self, frame: bytes) -> PublisherReply:
         """Decode a reply to a publisher. Raises msgspec.DecodeError for a message that no gateway of this version
         sends."""
-        reply: PublisherReply = self._decode_trusted(self._publisher_reply, frame)
-        return reply
+        return cast("PublisherReply", self._decode_trusted(self._publisher_reply, frame))
 
     def decode_subscriber_push(self, frame: bytes) -> SubscriberPush:
         """Decode a push to a subscriber. Raises msgspec.DecodeError for a message that no gateway of this version
         sends."""
-        push: SubscriberPush = self._decode_trusted(self._subscriber_push, frame)
-        return push
+        return cast("SubscriberPush", self._decode_trusted(self._subscriber_push, frame))
 
     def decode_event(self, data: bytes) -> Event:
         """Decode a stored event. Raises msgspec.DecodeError for a message that no gateway of this version sends."""
-        event: Event = self._decode_trusted(self._stored_event, data)
-        return event
+        return cast("Event", self._decode_trusted(self._stored_event, data))
 
     def _decode_trusted(self, decoder: Any, data: bytes) -> Any:
         try:

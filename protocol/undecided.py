@@ -15,8 +15,8 @@ from turnwire.protocol.messages import BadEvent, EventIn, Limits
 from turnwire.protocol.rules import check_event
 from turnwire.protocol.salvage import UNDECODABLE
 from turnwire.protocol.shape import Shape
-from turnwire.protocol.times import cut_digits, cut_packed, cut_to_millis
-from turnwire.protocol.values import PlainObject
+from turnwire.protocol.times import cut_digits, cut_packed, cut_to_millis, may_round_up
+from turnwire.protocol.values import PLAIN_DEPTH, PlainObject, may_hide_fault
 
 
 class PlainEvent(EventIn):
@@ -99,6 +99,20 @@ class Refs(Shape):
 
     event_id: Raw | UnsetType = UNSET
     ref: Raw | UnsetType = UNSET
+
+
+def plain_event(decoder: Any, text: bytes, limits: Limits) -> PlainEvent | None:
+    """Return the event in a JSON text if its payload is storable and nothing about it is unusual; None for any other,
+    which may be good or not. The decoder is that of PlainEvent."""
+    if len(text) > limits.event_bytes or limits.depth < PLAIN_DEPTH:
+        return None
+    if may_hide_fault(text) or may_round_up(text, text=True):
+        return None
+    try:
+        event: PlainEvent = decoder.decode(text)
+    except UNDECODABLE:
+        return None
+    return event
 
 
 def cut_times(data: Raw | bytes, kind: Any, format: Any) -> Raw | bytes:

@@ -49,7 +49,8 @@ def taking(handler: Handler, *known: str) -> Handler:
 
     @wraps(handler)
     def checked(request: web.Request) -> Awaitable[web.StreamResponse]:
-        refuse_unknown(request, known)
+        if request.query_string:
+            refuse_unknown(request, known)
         return handler(request)
 
     return _as_coroutine_function(checked)

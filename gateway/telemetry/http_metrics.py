@@ -36,18 +36,29 @@ class HttpMetrics(Collector):
 
     def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
         self._answers: dict[tuple[str, str], _Answers] = {}
+        self._of_resources: dict[tuple[str, web.AbstractResource | None], _Answers] = {}
+        """The same, by the resources that requests matched: their templates take longer to find."""
         registry.register(self)
 
     def answered(self, request: web.Request, response: web.StreamResponse | None, seconds: float) -> None:
         """Count a request that was answered after this many seconds. `response`: None if the client left before."""
-        method = request.method if request.method in METHODS else "OTHER"
-        route = template_of(request.match_info.route.resource if was_routed(request) else None)
-        answers = self._answers.get((method, route))
-        if answers is None:
-            answers = self._answers[method, route] = _Answers()
+        resource = request.match_info.route.resource if was_routed(request) else None
+        answers = self._of_resources.get((request.method, resource)) or self._answers_of(request.method, resource)
         answers.by_status[_GONE if response is None else response.status] += 1
         if response is not None and not is_long_lived(response):
             answers.seconds.observe(seconds)
+
+    def _answers_of(self, method: str, resource: web.AbstractResource | None) -> _Answers:
+        """Return the answers to requests of one method that matched this resource, or none."""
+        if method not in METHODS:
+            method = "OTHER"
+        route = template_of(resource)
+        answers = self._answers.get((method, route))
+        if answers is None:
+            answers = self._answers[method, route] = _Answers()
+        if method != "OTHER":  # a client may think of any number of methods
+            self._of_resources[method, resource] = answers
+        return answers
 
     def collect(self) -> Iterator[Metric]:
         counts = CounterMetricFamily(

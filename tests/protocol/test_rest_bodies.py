@@ -82,6 +82,37 @@ def test_a_bad_event_in_a_body_is_named(event: object, text: str) -> None:
     assert caught.value.details == [caught.value.message]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"payload": {"text": "\\u0000 $ref", "n": [1.5, True, None, {"a": -(2**63)}]}},
+        {"payload": {"$ref": 1, "$id": 2}},
+        {"payload": {"$ref": 1}},
+        {"payload": {"b\0": 1}},
+        {"payload": {"big": 2**63}},
+        {"payload": {"deep": [[[[[[[[]]]]]]]]}},
+        {"eventId": "a" * 257},
+        {"timestamp": "2025-12-21T10:30:00.1239+02:00"},
+        {"timestamp": "0001-01-01T00:00:00Z"},
+        {"timestamp": "2025-12-21T10:30:00"},
+    ],
+)
+def test_a_single_event_is_judged_as_one_of_a_batch(fields: dict[str, object]) -> None:
+    event = {**EVENT, **fields}
+    (as_one, _), (as_batch, _) = (answer_to(body) for body in (event, {"events": [event]}))
+    assert as_batch == (f"events[0]: {as_one}" if isinstance(as_one, str) else as_one)
+
+
+def answer_to(body: object) -> tuple[EventIn | str, bool]:
+    """Return the only event, or the text of the error."""
+    try:
+        [event], is_batch = decode(body)
+    except TurnwireError as error:
+        return error.message, False
+    assert type(event) is EventIn
+    return event, is_batch
+
+
 def test_every_bad_event_of_a_batch_is_named() -> None:
     with pytest.raises(MalformedEvent) as caught:
         decode({"events": [{**EVENT, "type": "x"}, EVENT, {**EVENT, "eventId": ""}]})
