@@ -49,7 +49,10 @@ def decode_lines(lines: bytes, count: int, most: int) -> list[PlainEvent] | None
         appends = _appends.decode_lines(lines)
     except UNDECODABLE:
         return None
-    if len(appends) != count or not all(1 <= len(append.events) <= most for append in appends):
+    if len(appends) != count:
+        return None
+    sizes = [len(append.events) for append in appends]
+    if not 1 <= min(sizes) <= max(sizes) <= most:
         return None
     return [event for append in appends for event in append.events]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.messages import EventType, JsonObject
+from turnwire.protocol.messages import Event, EventIn
 from turnwire.store.search.catalog import Said
 from turnwire.store.sessions import SessionRecord
 
@@ -46,12 +47,15 @@ class _Texts(Struct, gc=False):
         return sum(map(len, self.texts))
 
 
-def text_in(type: EventType, payload: JsonObject) -> str | None:
-    """Return the text of an event; None if it has none or only an interim one."""
-    if type == "system" or payload.get("final") is False:
-        return None
-    text = payload.get("text")
-    return text if isinstance(text, str) else None
+def texts_in(events: Iterable[EventIn | Event]) -> list[str]:
+    """Return the texts of events, without those that are only interim."""
+    return [
+        text
+        for event in events
+        if event.type != "system"
+        and event.payload.get("final") is not False
+        and isinstance(text := event.payload.get("text"), str)
+    ]
 
 
 class Gathering:
@@ -83,7 +87,7 @@ class Gathering:
         elif first != kept.last + 1:
             self.missed[session_id] = None
             return
-        texts = [text for _, event in durable.events if (text := text_in(event.type, event.payload)) is not None]
+        texts = texts_in([event for _, event in durable.events])
         kept.last = durable.last[0]
         if texts:
             text = "\n".join(texts)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from turnwire.gateway.finding.gathering import text_in
+from turnwire.gateway.finding.gathering import texts_in
 from turnwire.protocol.messages import Event
 from turnwire.protocol.rules import status_after_event
 from turnwire.protocol.times import from_millis
@@ -108,6 +108,5 @@ class Learning:
             await self._write(lambda: catalog.take([record], []))
 
     async def _write_texts(self, catalog: Catalog, events: Sequence[Event]) -> None:
-        texts = [text for event in events if (text := text_in(event.type, event.payload)) is not None]
-        said = Said(events[0].session_id, events[0].seq, events[-1].seq, "\n".join(texts))
+        said = Said(events[0].session_id, events[0].seq, events[-1].seq, "\n".join(texts_in(events)))
         await self._write(lambda: catalog.take([], [said]))

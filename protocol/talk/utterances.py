@@ -81,12 +81,15 @@ class Utterances:
 
     def _insert(self, side: Side, utterance: Utterance) -> None:
         """Insert before the newest, and count turns again between its two neighbours, the only ones affected."""
-        places = [(each, said, bisect_left(said, utterance)) for each, said in self.speech.items()]
-        after = min((said[at], each) for each, said, at in places if at < len(said))[1]
-        before = max(((said[at - 1], each) for each, said, at in places if at), default=(None, None))[1]
+        mine, others, other = self.speech[side], self.speech[OTHER[side]], OTHER[side]
+        index, at = bisect_left(mine, utterance), bisect_left(others, utterance)
+        before: Side | None = None
+        if index or at:
+            before = side if not at or (index and others[at - 1] < mine[index - 1]) else other
+        after = side if at == len(others) or (index < len(mine) and mine[index] < others[at]) else other
         self._turns[after] += int(after != side) - int(after != before)
         self._turns[side] += int(side != before)
-        insort(self.speech[side], utterance)
+        mine.insert(index, utterance)
 
     def turns(self, side: Side) -> int:
         """Return the number of turns of this side."""
