@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-AT_ONCE: Final = 25
+AT_ONCE: Final = 10
 """Connections that are let go of in one pass of the loop. Each takes about 0.1 ms until its handler has ended."""
 
 

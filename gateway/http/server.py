@@ -248,7 +248,7 @@ class _Connection(HttpProtocol):
     def ignore_input(self) -> None:
         if self._frames is not None:
             self._frames.forget()
-            self.use_parser(DeafReader(self._frames, self))
+            self.use_parser(DeafReader(self._frames, self, self._slices))
             if self.is_held:  # nobody reads what has arrived any more
                 self.resume_reading()
 

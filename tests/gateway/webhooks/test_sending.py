@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.client_proto import ResponseHandler
 from standardwebhooks import Webhook
 from typer.testing import CliRunner, Result
 
@@ -157,6 +158,30 @@ async def test_an_answer_without_end_is_read_to_its_status_and_then_left(
                 await courier.send(url, MESSAGE, [new_secret()])
             assert str(refused.value) == reason
         await left.wait()
+
+
+async def test_of_a_body_of_tiny_chunks_only_a_few_are_parsed(
+    courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed, parse = list[int](), ResponseHandler.data_received
+
+    def count(handler: ResponseHandler, data: bytes) -> None:
+        parsed.append(data.count(b"\r\nx\r\n"))
+        parse(handler, data)
+
+    monkeypatch.setattr(ResponseHandler, "data_received", count)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 20_000)
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        await courier.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", MESSAGE, [new_secret()])
+        await courier.close()
+    assert 0 < sum(parsed) < 100
 
 
 async def test_interim_answers_are_passed_over_and_small_answers_keep_their_connection(courier: Courier) -> None:
