@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Never
 
-_COLLECTOR: Final = (1_500, 1, 500_000)
+_COLLECTOR: Final = (3_000, 1, 250_000)
 """The thresholds of the garbage collector: how many more objects than were freed start a scan of the new ones; how many
 of these scans include the last survivors; and how many of those scan everything."""
 _PAUSE: Final = 0.05
@@ -32,7 +32,7 @@ def calm_collector() -> None:
     The loop stands still during a scan: 0.3 µs for each object, and several times that if they are spread in memory.
     Objects made at the start stay, and need not be scanned. Two in a hundred do not stay, and are kept all the same:
     the first clients would wait for 60 ms while these were looked for. The path of an event makes no cycles, and what
-    its session keeps stays for long. So an object is scanned once or twice while it is new, with at most 4,500 others.
+    its session keeps stays for long. So an object is scanned once or twice while it is new, with at most 9,000 others.
     All objects are scanned after some hours or more.
     """
     gc.freeze()
