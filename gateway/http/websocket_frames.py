@@ -16,6 +16,8 @@ _FRAMES_AT_ONCE: Final = 128
 """The frames that are passed on before others get a turn: about a third of a millisecond."""
 AT_ONCE: Final = 4
 """The slices of all connections that are passed on in one pass of the loop."""
+_MESSAGE: Final = 1 / 16
+"""What a message that arrives alone counts as, in slices: thousands of calls may say something at the same moment."""
 _MUCH: Final = 16 * 1024
 """Bytes that are dropped before a socket rests. As long as each read fills the buffer, the loop reads a socket up to 32
 times in a pass: 8 MiB."""
@@ -53,10 +55,10 @@ class Source(Protocol):
 class Passes(Protocol):
     """Shares out the passes of the loop to all connections."""
 
-    def begin(self) -> bool:
-        """Return whether a slice may be passed on at once."""
+    def begin(self, size: float = 1.0) -> bool:
+        """Return whether a slice may be passed on at once; a smaller one has a smaller size."""
 
-    def soon(self, work: Callable[[], None]) -> None:
+    def soon(self, work: Callable[[], None], size: float = 1.0) -> None:
         """Call `work` after others have had their turn."""
 
 
@@ -102,7 +104,7 @@ class StrictReader:
             return False, b""
         is_amid = self._left or self._amid_message or self._held or self._is_closed
         if not is_amid and _message_size(data, 0) == len(data):
-            return self._reader.feed_data(data)
+            return self._reader.feed_data(data) if self._passes.begin(_MESSAGE) else self._put_off(data, 0, 0)
         if len(data) <= self._left:
             self._left -= len(data)
             return self._reader.feed_data(data)
@@ -153,7 +155,8 @@ class StrictReader:
         """Pass on the next slice soon, if one waits."""
         if self._backlog and not self._is_due:
             self._is_due = True
-            self._passes.soon(self._go_on)
+            alone = _message_size(self._backlog, self._at) == len(self._backlog) - self._at
+            self._passes.soon(self._go_on, _MESSAGE if alone else 1.0)
 
     def _go_on(self) -> None:
         """Pass on the next slice, if one waits and the previous one has been taken."""

@@ -13,6 +13,7 @@ from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.event_documents import Document, Mark, is_same
+from turnwire.store.lanes.answers import Answers
 from turnwire.store.lanes.appends import (
     SHARES,
     SHARES_OF_ONE,
@@ -84,6 +85,7 @@ class AppendLane:
             overlap_weight=OVERLAP_BYTES if overlap else None,
             pace=Pace() if overlap else None,
         )
+        self._answers = Answers()
         self._aside: dict[PendingAppend, asyncio.TimerHandle] = {}
         self._taken = 0
         """The number of inserts that stored something."""
@@ -95,6 +97,7 @@ class AppendLane:
         return self._lane.weight + sum(append.weight for append in self._aside)
 
     def submit(self, append: PendingAppend) -> None:
+        append.answers = self._answers
         self._lane.submit(append)
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ import bson
 from msgspec import Struct
 
 from turnwire.store.event_documents import Document, Mark, position_key
+from turnwire.store.lanes.answers import Answers
 from turnwire.store.lanes.lines import Shares
 
 _OVERHEAD = 256
@@ -53,8 +54,8 @@ class PendingAppend:
     """Consecutive events of one session, to be stored in order."""
 
     __slots__ = (  # several a line: a line for each would hide the class
-        "_head", "_payload", "as_of", "aside", "cost", "documents", "done", "end", "stored", "taken_before", "tries",
-        "unsure", "weight",
+        "_head", "_payload", "answers", "as_of", "aside", "cost", "documents", "done", "end", "is_over", "stored",
+        "taken_before", "tries", "unsure", "weight",
     )  # fmt: skip
 
     def __init__(self, documents: Sequence[Document], payload_bytes: int, as_of: int, head: Mark | None = None) -> None:
@@ -77,17 +78,21 @@ class PendingAppend:
         """The number of times it has been set aside."""
         self.taken_before = 0
         """The lane's count of successful inserts when this append was first set aside."""
+        self.is_over = False
+        """Whether the outcome is known, although `done` may be resolved later."""
+        self.answers: Answers | None = None
+        """Resolves `done` when the append is stored; None: at once."""
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     @property
     def pending(self) -> bool:
         """Whether documents of it are still to be stored by the present batch."""
-        return self.stored < self.end and not self.aside and not self.done.done()
+        return self.stored < self.end and not (self.aside or self.is_over or self.done.done())
 
     @property
     def is_left(self) -> bool:
         """Whether the present batch is done with it, but not all of it is stored."""
-        return not self.aside and not self.done.done()
+        return not (self.aside or self.is_over or self.done.done())
 
     @property
     def next(self) -> Document:
@@ -119,11 +124,17 @@ class PendingAppend:
             self.finish()
 
     def finish(self) -> None:
-        if not self.done.done():
+        if self.is_over or self.done.done():
+            return
+        self.is_over = True
+        if self.answers is None:
             self.done.set_result(self.stored)
+        else:
+            self.answers.give(self.done, self.stored)
 
     def fail(self, error: Exception) -> None:
-        if not self.done.done():
+        if not (self.is_over or self.done.done()):
+            self.is_over = True
             self.done.set_exception(error)
 
 

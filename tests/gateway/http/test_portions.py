@@ -41,6 +41,32 @@ async def test_a_few_pieces_begin_at_once_in_each_pass_unless_others_wait() -> N
     assert portions.begin()
 
 
+async def test_small_pieces_count_as_parts_of_one() -> None:
+    passes, portions, done = Passes(), Portions(2), list[int]()
+
+    def work(number: int) -> None:
+        passes.done()
+        done.append(number)
+
+    assert [portions.begin(1 / 4) for _ in range(10)] == [True] * 8 + [False] * 2
+    with passes:
+        for number in range(20):
+            portions.soon(partial(work, number), 1 / 4)
+        while len(done) < 20:
+            await asyncio.sleep(0)
+    assert passes.most == 8
+    assert done == [*range(20)]
+
+
+async def test_a_few_small_pieces_now_and_then_keep_no_loop_from_sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    portions, calls = Portions(2), list[object]()
+    with monkeypatch.context() as watched:
+        watched.setattr(asyncio.get_running_loop(), "call_soon", calls.append)
+        assert portions.begin(1 / 4)
+        assert portions.begin(1 / 4)
+    assert calls == []
+
+
 async def test_work_that_fails_does_not_keep_the_rest_from_being_done(caplog: pytest.LogCaptureFixture) -> None:
     passes, portions, done = Passes(), Portions(1), list[int]()
     portions.soon(lambda: done.append(1 // 0))

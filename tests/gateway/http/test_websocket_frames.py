@@ -41,6 +41,8 @@ class Connection:
         self.is_open = True
         self.may_begin = True
         self.later: list[Callable[[], None]] = []
+        self.sizes: list[float] = []
+        """Of all slices that were to be passed on."""
 
     def hold_reading(self) -> None:
         self.is_read = False
@@ -48,10 +50,12 @@ class Connection:
     def release_reading(self) -> None:
         self.is_read = True
 
-    def begin(self) -> bool:
+    def begin(self, size: float = 1.0) -> bool:
+        self.sizes.append(size)
         return self.may_begin
 
-    def soon(self, work: Callable[[], None]) -> None:
+    def soon(self, work: Callable[[], None], size: float = 1.0) -> None:
+        self.sizes.append(size)
         self.later.append(work)
 
     def close(self) -> None:
@@ -165,6 +169,19 @@ def test_if_others_have_had_their_share_of_a_pass_the_first_frames_wait_too(begu
     while connection.later:
         connection.later.pop()()
     assert b"".join(collector.fed) == begun + FLOOD
+
+
+def test_a_message_alone_waits_only_if_many_others_have_come_in_the_same_pass() -> None:
+    collector, connection = Collector(), Connection()
+    reader, message = reader_of(collector, connection), client_frame(b"x" * 300)
+    assert reader.feed_data(message) == (False, b"")
+    assert (collector.fed, connection.later) == ([message], [])
+    connection.may_begin = False
+    assert reader.feed_data(message) == (False, b"")
+    assert (b"".join(collector.fed), connection.is_read) == (message, False)
+    assert set(connection.sizes) == {1 / 16}, "as many in a pass as take as long as four slices"
+    connection.later.pop()()
+    assert (b"".join(collector.fed), connection.is_read) == (message * 2, True)
 
 
 def test_no_frames_are_passed_on_while_earlier_messages_wait() -> None:
