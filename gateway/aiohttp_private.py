@@ -208,15 +208,10 @@ class Answer(web.Response):
         self.kind = None
         return self._headers
 
-    @property
-    def plain(self) -> tuple[str, bytes] | None:
-        """The kind and the body, if `make_ready` may be called, else None."""
-        kind, body = self.kind, self._body
-        return (kind, body) if kind is not None and self._keep_alive is None and isinstance(body, bytes) else None
-
     def make_ready(self, head: bytes) -> None:
         """Have this head and the body sent. The connection stays open afterwards."""
-        self._ready = head + self._body  # type: ignore[operator]  # bytes: it is a plain body
+        assert isinstance(self._body, bytes)
+        self._ready = head + self._body
         self._keep_alive = True
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:

@@ -79,7 +79,8 @@ class Arrivals:
         if arrival is None:
             return
         if principal.kind == "anonymous":
-            self.check_stranger(protocol)
+            if arrival.is_one_too_many:
+                self.check_stranger(protocol)
         elif not arrival.is_known:
             self._recognize(arrival)
         if not arrival.has_place and not self._take_place(arrival):

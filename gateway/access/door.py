@@ -34,6 +34,8 @@ class Opening(Enum):
 _PROBES = frozenset({"/health/live", "/health/ready"})
 _PAGES = frozenset({"/", "/docs", "/openapi.json", "/asyncapi.json"})
 _FILES = "/static/"
+_MOST_HOSTS = 256
+"""Values of Host that are kept: a client may send any port."""
 
 
 def opening_of(method: str, path: str) -> Opening:
@@ -58,6 +60,8 @@ class Door:
     ) -> None:
         """Without `credentials`, every request with an allowed Host and Origin is admitted as ANONYMOUS."""
         self._hosts = Hosts(config.allowed_hosts, config.host)
+        self._good_hosts: set[str] = set()
+        """Values of Host that were allowed."""
         self._origins = Origins(config.allowed_origins)
         self._addresses = ClientAddresses(config.trusted_proxies)
         self._rates = rates
@@ -83,8 +87,10 @@ class Door:
             return ANONYMOUS
         try:
             self._check_host(asked)
-            self._check_origin(asked)
-            check_query(asked)
+            if asked.origins or asked.fetch_site is not None:
+                self._check_origin(asked)
+            if asked.query:
+                check_query(asked)
             if opening is Opening.PAGE or self._credentials is None:
                 return ANONYMOUS
             return await self._recognize(asked, self._credentials)
@@ -107,8 +113,13 @@ class Door:
         return len(asked.origins) == 1 and self._origins.allow(asked.origins[0], _only_host(asked))
 
     def _check_host(self, asked: Asked) -> None:
+        host = _only_host(asked)
+        if host in self._good_hosts:
+            return
         try:
-            if self._hosts.allow(_only_host(asked)):
+            if self._hosts.allow(host):
+                if len(self._good_hosts) < _MOST_HOSTS:
+                    self._good_hosts.add(host)
                 return
         except ValueError:
             raise bad_request("bad_host", "a request must have one Host, which is a name or an address") from None

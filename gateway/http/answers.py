@@ -50,18 +50,18 @@ class Heads:
     def make_ready(self, request: web.Request, response: web.StreamResponse) -> bool:
         """Give the answer its head if the answer is small and like most others. Return whether it was. The head says
         the same as the one that aiohttp would make."""
-        if not isinstance(response, Answer) or (plain := response.plain) is None or len(plain[1]) > _MOST_BYTES:
+        if not isinstance(response, Answer) or (kind := response.kind) is None or response.keep_alive is not None:
+            return False
+        body = response.body
+        if not isinstance(body, bytes) or len(body) > _MOST_BYTES or request.method == hdrs.METH_HEAD:
             return False
         if not request.keep_alive or request.version != HttpVersion11 or hdrs.ORIGIN in request.headers:
             return False
-        if request.method == hdrs.METH_HEAD:
-            return False
-        kind, body = plain
-        head = self._head(kind, response.status, request.rel_url.raw_path)
-        response.make_ready(b"%b%d\r\n%b" % (head, len(body), self._dated()))
+        response.make_ready(b"%b%d\r\n%b" % (self._head(kind, response.status, request), len(body), self._dated()))
         return True
 
-    def _head(self, kind: str, status: int, path: str) -> bytes:
+    def _head(self, kind: str, status: int, request: web.Request) -> bytes:
+        path = request.rel_url.raw_path
         key = (kind, status, self._is_private(path))
         head = self._heads.get(key)
         if head is None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.watching.audience import Watchers
 from turnwire.gateway.watching.encoded_batch import EncodedBatch, Group
 from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import Codec
@@ -56,6 +57,12 @@ class SessionSubscription(EventSubscription):
         return self.viewer.frame(codec.signal_frame(self.ref, self.state.session_id, key, codec.encode_value(payload)))
 
     def session_frame(self) -> bytes:
+        audience = self.state.audience
+        if isinstance(audience, Watchers):
+            return audience.session_frame(self.group, self._make_session_frame)
+        return self._make_session_frame()
+
+    def _make_session_frame(self) -> bytes:
         return self.viewer.framed(SessionPush(self.ref, self.state.session()))
 
     def caught_up_frame(self) -> bytes:

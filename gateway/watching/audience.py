@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final, Protocol
 
 from turnwire.gateway.live.parties import Storing
@@ -66,6 +66,7 @@ class Watchers:
         "_is_due",
         "_rest",
         "_rests",
+        "_shared",
         "_spent",
         "_storing",
         "_waiting",
@@ -94,6 +95,8 @@ class Watchers:
         self._storing: Storing | None = None
         self._rests = False
         """Whether a rest is due after `_batch`: its events came while the one before was offered."""
+        self._shared: dict[Hashable, bytes] | None = None
+        """The frames that show the session, while it is shown to all watchers."""
 
     def remove(self, watcher: Watcher) -> None:
         """Offer nothing more to this watcher."""
@@ -198,8 +201,22 @@ class Watchers:
 
     def session_changed(self) -> None:
         self._finish()
-        for watcher in tuple(self.watchers):
-            watcher.session_changed()
+        self._shared = {}
+        try:
+            for watcher in tuple(self.watchers):
+                watcher.session_changed()
+        finally:
+            self._shared = None
+
+    def session_frame(self, group: Hashable, make: Callable[[], bytes]) -> bytes:
+        """Return the frame that `make` makes to show the session. While the session is shown to all watchers, those of
+        a group, which get the same frame, share it."""
+        frame = None if self._shared is None else self._shared.get(group)
+        if frame is None:
+            frame = make()
+            if self._shared is not None:
+                self._shared[group] = frame
+        return frame
 
     def erased(self) -> None:
         self._batch, self._rest, self._waiting = None, (), []

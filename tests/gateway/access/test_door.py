@@ -108,6 +108,14 @@ async def test_public_pages_need_the_right_host_and_no_credential(guarded: Acces
     assert (await refused(guarded, ask(path, hosts=["rebind.example"]))).status == 421
 
 
+async def test_a_wrong_host_is_refused_however_many_right_ones_came_before(unguarded: Access) -> None:
+    for port in range(300):
+        assert await unguarded.door.admit(ask(hosts=[f"localhost:{port}"])) is ANONYMOUS
+    for hosts in (["rebind.example"], ["localhost", "localhost"], ["localhost:1 "], []):
+        for _ in range(2):
+            assert (await refused(unguarded, ask(hosts=hosts))).status in (400, 421)
+
+
 @pytest.mark.parametrize(
     "path",
     ["/health", "/metrics", "/sessions", "/sessions/s", "/subscribe", "/tokens", "/nope", "/static", "//", "/docs/"],
