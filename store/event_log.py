@@ -8,7 +8,7 @@ the ids of all positions before it (`protocol.rules.Ledger`).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,9 +22,9 @@ from turnwire.store.archive.archived_log import ArchivedLog
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.digests import DigestStore, unpack_times
 from turnwire.store.event_documents import IDENTITY, Document, Mark, event_documents, event_of, position_key
-from turnwire.store.lanes.append_lane import append_lanes
+from turnwire.store.lanes.append_lane import AppendLane
 from turnwire.store.lanes.appends import Appended, PendingAppend, RefusedDocument
-from turnwire.store.lanes.inserts import OrderedInsert
+from turnwire.store.lanes.inserts import Command, OrderedInsert
 from turnwire.store.lanes.shard_hash import lane_of
 from turnwire.store.sharing.reads import READ_WINDOW, Reads
 
@@ -47,7 +47,7 @@ class EventLog:
         lanes: int = 1,
         embedded: bool = False,
         max_waiting_bytes: int | None = None,
-        command: Callable[[Document], Awaitable[Document]] | None = None,
+        command: Command | None = None,
     ) -> None:
         """Use the collections `events` and `digests` of a Motor database. `command` runs an insert there; the default
         is the database's own.
@@ -56,14 +56,14 @@ class EventLog:
         """
         self._events = database["events"]
         self._certain = self._events.with_options(read_concern=ReadConcern("linearizable"))
-        self._condition = condition or DatabaseCondition()
+        condition = self._condition = condition or DatabaseCondition()
         self._targeted = not embedded
         self._reads = Reads(self._events, self._condition, embedded=embedded)
         self._max_waiting_bytes = max_waiting_bytes
         self.digests = DigestStore(database["digests"], self._condition)
         self.archive = ArchivedLog(database, self._condition)
-        insert = OrderedInsert(command or database.command, "events")
-        self._lanes = append_lanes(lanes, insert, self, self._condition, self._committed)
+        insert = OrderedInsert(command or database.command, "events", command.at_once if command else None)
+        self._lanes = [AppendLane(insert, self, condition, self._committed, overlap=lanes == 1) for _ in range(lanes)]
         self.on_commit: Callable[[int, float], None] | None = None
         """Called after each commit with the number of events stored and the seconds it took."""
 
