@@ -65,6 +65,7 @@ class GroupCommit(Generic[S]):
         """Whether that batch waits for company."""
         self._under_way: Sequence[S] = ()
         """The batch that is being committed, unless it is the second one."""
+        self._its_weight = 0
         self._task = OnDemandTask(self._context)
         self._second = OnDemandTask(Context())
         self._closed = False
@@ -127,37 +128,57 @@ class GroupCommit(Generic[S]):
 
     def _commit_next(self) -> None:
         self._due, self._waits = None, False
-        self._under_way = batch = self._cut()
+        self._under_way, self._its_weight = batch, _ = self._cut()
         if not batch:
             self._go_on()
-        elif self._quick is None or not self._quick.begin(batch, self._ended):
-            self._task.wake(partial(self._carry_out, batch, partial(self._commit, batch)))
+        elif self._quick is None:
+            self._hand_to_task(partial(self._commit, batch))
+        else:
+            self._begin(batch, self._quick)
+
+    def _begin(self, batch: Sequence[S], quick: QuickCommit[S]) -> None:
+        """Commit the batch without a task, if that is possible."""
+        try:
+            is_begun = quick.begin(batch, partial(self._ended, batch))
+        except Exception as error:
+            self._answered(error)
+            return
+        if not is_begun:
+            self._hand_to_task(partial(self._commit, batch))
+
+    def _hand_to_task(self, rest: _Rest) -> None:
+        self._task.wake(partial(self._carry_out, rest))
 
     def _go_on(self) -> None:
         self._under_way = ()
         if self._line and not self._closed:
             self._due = self._loop.call_soon(self._keep_pace, context=self._context)
 
-    def _ended(self) -> None:
+    def _ended(self, batch: Sequence[S]) -> None:
         """Answer the batch that was committed without a task."""
-        if self._closed:
+        if self._closed or batch is not self._under_way:  # nobody waits for it any more
             return
-        batch = self._under_way
         assert self._quick is not None, "it has begun the batch"
         try:
             rest = self._quick.finish(batch)
         except Exception as error:
-            _fail(batch, error)
-            rest = None
-        if rest is not None:
-            self._task.wake(partial(self._carry_out, batch, rest))
+            self._answered(error)
             return
-        self._over(batch)
+        if rest is not None:
+            self._hand_to_task(rest)
+        else:
+            self._answered()
+
+    def _answered(self, error: Exception | None = None) -> None:
+        """Go on after the batch under way: it is answered, or fails with this error."""
+        if error is not None:
+            _fail(self._under_way, error)
+        self._over(self._its_weight)
         self._go_on()
 
-    async def _carry_out(self, batch: Sequence[S], commit: _Rest) -> None:
+    async def _carry_out(self, rest: _Rest) -> None:
         try:
-            await self._see_through(batch, commit)
+            await self._see_through(self._under_way, self._its_weight, rest)
         finally:
             self._go_on()
 
@@ -167,26 +188,29 @@ class GroupCommit(Generic[S]):
         while self._has_for_two:
             # Give the callers just answered a chance to submit again before the next batch is cut.
             await asyncio.sleep(0)
-            if batch := self._cut():
-                await self._see_through(batch, partial(self._commit, batch))
+            batch, weight = self._cut()
+            if batch:
+                await self._see_through(batch, weight, partial(self._commit, batch))
 
-    def _cut(self) -> list[S]:
-        """Return the next batch, which is in flight from now on. It may be empty."""
+    def _cut(self) -> tuple[list[S], int]:
+        """Return the next batch, which is in flight from now on, and its weight: that of a submission may change while
+        it is written. It may be empty."""
         batch = self._line.cut()
+        weight = 0
         if batch:
             if self._pace is not None:
                 self._pace.begin(self._loop.time(), len(batch))
             for submission in batch:
-                self._in_flight += submission.weight
-        return batch
+                weight += submission.weight
+            self._in_flight += weight
+        return batch, weight
 
-    def _over(self, batch: Sequence[S]) -> None:
-        for submission in batch:
-            self._in_flight -= submission.weight
+    def _over(self, weight: int) -> None:
+        self._in_flight -= weight
         if self._pace is not None:
             self._pace.end(self._loop.time())
 
-    async def _see_through(self, batch: Sequence[S], commit: _Rest) -> None:
+    async def _see_through(self, batch: Sequence[S], weight: int, commit: _Rest) -> None:
         try:
             await commit()
         except Exception as error:
@@ -195,7 +219,7 @@ class GroupCommit(Generic[S]):
             _cancel(batch)
             raise
         finally:
-            self._over(batch)
+            self._over(weight)
 
     async def close(self) -> None:
         """Stop, and cancel everything not known to be written."""

@@ -18,12 +18,16 @@ class QuickDisk(Disk):
     def __init__(self) -> None:
         super().__init__()
         self.is_able = True
+        self.refusal: Exception | None = None
+        """What it raises instead of beginning."""
         self.rest = False
         """Whether a write leaves something for a task."""
         self.end: Callable[[], None] = lambda: None
         self.lane = GroupCommit(self._write, PlainLine[Work](10), quick=self)
 
     def begin(self, batch: Sequence[Work], ended: Callable[[], None]) -> bool:
+        if self.refusal is not None:
+            raise self.refusal
         if self.is_able:
             self.batches.append([work.name for work in batch])
             self.end = ended
@@ -102,6 +106,56 @@ async def test_a_fault_in_the_answers_fails_the_batch_and_the_next_one_is_writte
     await begun(disk, 2)
     disk.end()
     assert await second.done == -1
+
+
+async def test_a_fault_before_a_batch_is_written_fails_it_and_the_next_one_is_written() -> None:
+    disk = QuickDisk()
+    first, second = Work("first"), Work("second")
+    disk.refusal = MemoryError("too deep")
+    disk.submit(first)
+    with pytest.raises(MemoryError, match="too deep"):
+        await first.done
+    disk.refusal = None
+    disk.submit(second)
+    await begun(disk, 1)
+    disk.end()
+    assert await second.done == -1
+    assert disk.lane.weight == 0
+
+
+async def test_a_batch_that_is_no_longer_under_way_is_not_answered_again() -> None:
+    disk = QuickDisk()
+    first, second = Work("first"), Work("second")
+    disk.submit(first)
+    await begun(disk, 1)
+    end_first = disk.end
+    end_first()
+    end_first()
+    disk.submit(second)
+    await begun(disk, 2)
+    end_first()
+    await settled()
+    assert not second.done.done()
+    disk.end()
+    assert await second.done == -1
+    assert disk.lane.weight == 0
+
+
+@pytest.mark.parametrize("quick", [True, False])
+async def test_what_is_in_flight_weighs_nothing_afterwards_even_if_less_is_left_of_it(*, quick: bool) -> None:
+    disk = QuickDisk()
+    disk.is_able = quick
+    work = Work("large", 8)
+    disk.submit(work)
+    await begun(disk, 1)
+    work.weight = 3  # a part is written, and the rest is submitted again
+    disk.submit(work)
+    assert disk.lane.weight == 11
+    disk.end()
+    disk.gate.release()
+    await work.done
+    await settled()
+    assert disk.lane.weight == 0
 
 
 @pytest.mark.parametrize("stage", ["waiting", "under way", "seen to by a task"])
