@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from turnwire.gateway.live.log.durable import Durable, admitted_times, rise, time_of
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import LogRolledBack
+from turnwire.protocol.errors import LogRolledBack, Overloaded
 from turnwire.protocol.messages import Event, EventIn
 from turnwire.protocol.rules import Ledger, same_event
 from turnwire.protocol.times import format_time, to_millis
@@ -85,7 +85,8 @@ async def commit(
 
     If a newer publisher has stored events meanwhile, drop the remaining pending events; `Durable.record` then has the
     newer epoch. With `behind_head`, drop them if anybody has stored events. `lost` is called each time that another
-    gateway has taken the next position first. Raises LogRolledBack if the head is no longer in the log.
+    gateway has taken the next position first. Raises LogRolledBack if the head is no longer in the log, and Overloaded
+    if too much waits for it already; the rest of the events is dropped then.
     """
     durable = Durable()
     unsure = False
@@ -103,6 +104,11 @@ async def commit(
             durable.refused[refused] = error.reason
             ledger.drop_pending(refused)
             continue
+        except Overloaded:
+            ledger.forget_pending()  # else the next round would store them, too, and answer with their positions
+            if durable.events:
+                state.log.forget()  # the head has not moved over these: the next round finds them in the log
+            raise
         state.log.as_of = appended.as_of
         stored = appended.stored
         if stored == len(pending):
