@@ -10,6 +10,7 @@ import asyncio
 import struct
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Final
 
 import pymongo
@@ -17,7 +18,7 @@ from bson.errors import InvalidBSON
 from pymongo.server_selectors import writable_server_selector
 from pymongo.server_type import SERVER_TYPE
 
-from turnwire.store.driver.held_connection import Document, HeldConnection, can_be_held, unreadable
+from turnwire.store.driver.held_connection import Answer, Document, HeldConnection, can_be_held, resolve, unreadable
 
 _LOOK_SECONDS: Final = 0.5
 """Seconds between two looks at the held connections, as often as the driver looks whether a command is cancelled. A
@@ -77,15 +78,26 @@ class WriteCommands:
         Raises PyMongoError. Errors of single writes are in the reply. Raises BSONError, DocumentTooLarge,
         OverflowError, TypeError or ValueError for what BSON cannot hold.
         """
+        done: asyncio.Future[Document] = self._loop.create_future()
+        if self.at_once(command, partial(resolve, done)):
+            return done
+        return self._run_in_thread(self._run, command, len(self._held) < self._most)
+
+    def at_once(self, command: Document, answer: Answer) -> bool:
+        """Send a command on a held connection that is free. Return False if there is none.
+
+        `answer` is called later with the reply, or with the PyMongoError that a call would raise, or with
+        CancelledError after a stop. Raises what a call raises of what BSON cannot hold.
+        """
         while self._idle:
             held = self._idle[-1]
             if held.is_usable:
-                done: asyncio.Future[Document] = held.run(command)
+                held.run(command, answer)
                 if held.is_busy:
                     self._idle.pop()
-                return done
+                return True
             self._give_back(held)
-        return self._run_in_thread(self._run, command, len(self._held) < self._most)
+        return False
 
     # In a thread
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from typing import Any, Final, Protocol
 
 import pymongo
@@ -16,6 +16,8 @@ from pymongo.errors import NotPrimaryError, OperationFailure, ProtocolError, PyM
 from pymongo.server_type import SERVER_TYPE
 
 Document = dict[str, Any]
+Answer = Callable[[Document | None, BaseException | None], None]
+"""Called once with the reply to a command, or with an error."""
 
 _HEAD: Final = struct.Struct("<iiii")
 _RECEIVED_AT_ONCE: Final = 16 * 1024
@@ -65,7 +67,7 @@ class HeldConnection:
     """
 
     __slots__ = (
-        "_connection", "_database", "_deadline", "_descriptor", "_done", "_driver", "_keeper", "_loop", "_received",
+        "_answer", "_connection", "_database", "_deadline", "_descriptor", "_driver", "_keeper", "_loop", "_received",
         "_request", "_server", "_socket", "_unsent", "checkout", "used",
     )  # fmt: skip
 
@@ -89,8 +91,8 @@ class HeldConnection:
         self.used = True
         """Whether it has had a command since this was last set to False."""
         self._loop = asyncio.get_running_loop()
-        self._done: asyncio.Future[Document] | None = None
-        """The command under way."""
+        self._answer: Answer | None = None
+        """Whom to answer for the command under way."""
         self._deadline: float | None = None
         """When the command under way has taken too long, on the loop's clock."""
         self._request = 0
@@ -111,18 +113,18 @@ class HeldConnection:
 
     @property
     def is_busy(self) -> bool:
-        return self._done is not None
+        return self._answer is not None
 
-    def run(self, command: Document) -> asyncio.Future[Document]:
-        """Send a command, and return its reply. There must be none under way.
+    def run(self, command: Document, answer: Answer) -> None:
+        """Send a command. There must be none under way.
 
-        Raises at once what the encoder raises. The future raises as the driver's `Connection.command` does.
+        Raises at once what the encoder raises. Later, `answer` gets the reply, or what the driver's
+        `Connection.command` raises, or CancelledError after `break_off`.
         """
         encoded = self._encode(command)
         self.used = True
-        self._done = done = self._loop.create_future()
+        self._answer = answer
         self._send(memoryview(encoded))
-        return done
 
     def _encode(self, command: Document) -> bytes:
         connection, limit = self._connection, self._driver.options.timeout
@@ -166,19 +168,23 @@ class HeldConnection:
         received = self._received
         received += part
         try:
-            if self._is_whole(received, ended=not part):
-                self._received = bytearray()
-                self._take(received)
+            if not self._is_whole(received, ended=not part):
+                return
+            self._received = bytearray()
+            reply = self._take(received)
         except (OSError, PyMongoError) as error:
             self._break(error)
         except Exception as error:
             self._break(unreadable(error))
+        else:
+            if reply is not None:
+                self._finish(reply)
 
     def _is_whole(self, received: bytearray, *, ended: bool) -> bool:
         """Return whether this is a whole reply. Raises OSError or ProtocolError if it never will be."""
         if ended:
             raise OSError("connection closed")
-        if self._done is None or self._unsent:
+        if self._answer is None or self._unsent:
             raise ProtocolError("Got a reply to no command")
         if len(received) < _HEAD.size:
             return False
@@ -189,28 +195,32 @@ class HeldConnection:
             raise ProtocolError(f"Message length ({length!r}) is not that of a reply")
         return bool(len(received) == length)
 
-    def _take(self, reply: bytearray) -> None:
-        """Hand over a reply. Raises what the decoder raises."""
+    def _take(self, reply: bytearray) -> Document | None:
+        """Return the document of a reply; None if it is an error, which ends the connection. Raises what the decoder
+        raises."""
         [document] = message._OpMsg.unpack(memoryview(reply)[_HEAD.size :]).unpack_response()
         self._driver._process_response(document, None)
         try:
             helpers_shared._check_command_response(document, self._connection.max_wire_version)
         except (OperationFailure, NotPrimaryError) as error:
             self._end(error)
-            return
-        done, self._done = self._done, None
+            return None
+        return document
+
+    def _finish(self, reply: Document) -> None:
+        answer, self._answer = self._answer, None
         self._keeper.free(self)
-        if done is not None and not done.done():
-            done.set_result(document)
+        if answer is not None:
+            answer(reply, None)
 
     def look(self, now: float) -> None:
         """Break off a command that the driver has cancelled, or that has taken too long."""
         if self._connection.cancel_context.cancelled:
             self._break(_OperationCancelled("operation cancelled"))
         elif self._deadline is not None and now > self._deadline:
-            under_way = self._done
+            under_way = self._answer
             self._readable()  # the loop may have stood still
-            if self._done is under_way is not None:
+            if self._answer is under_way is not None:
                 self._break(TimeoutError("timed out"))
 
     def _break(self, error: Exception) -> None:
@@ -219,7 +229,7 @@ class HeldConnection:
         Of a connection that ends without a command, the driver concludes nothing: the next command finds out.
         """
         self.detach()
-        if self._done is None:
+        if self._answer is None:
             self._connection.close_conn(None)
             self._keeper.ended(self)
             return
@@ -231,17 +241,18 @@ class HeldConnection:
     def _end(self, error: BaseException) -> None:
         """Give the connection back with an error, and fail the command with it once the driver has judged it."""
         self.detach()
-        done, self._done = self._done, None
+        answer, self._answer = self._answer, None
         judged = self._keeper.lost(self, error)
-        if done is not None:
-            judged.add_done_callback(partial(_fail, done, error))
+        if answer is not None:
+            judged.add_done_callback(lambda _: answer(None, error))
 
     def break_off(self) -> None:
         """Close the connection, and cancel the command under way if there is one. Its outcome stays unknown."""
-        if self._done is not None:
-            self._done.cancel()
+        answer, self._answer = self._answer, None
+        if answer is not None:
             self.detach()
             self._connection.close_conn(None)
+            answer(None, asyncio.CancelledError())
 
     def detach(self) -> None:
         """Leave the socket to the driver."""
@@ -250,6 +261,13 @@ class HeldConnection:
         self._connection.set_conn_timeout(self._connection.opts.socket_timeout)
 
 
-def _fail(done: asyncio.Future[Document], error: BaseException, _: object) -> None:
-    if not done.done():
+def resolve(done: asyncio.Future[Document], reply: Document | None, error: BaseException | None) -> None:
+    """Answer with a future."""
+    if done.done():
+        return
+    if reply is not None:
+        done.set_result(reply)
+    elif error is None or isinstance(error, asyncio.CancelledError):
+        done.cancel()
+    else:
         done.set_exception(error)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from turnwire.protocol.errors import LogRolledBack, StorageUnavailable
 from turnwire.store.condition import DatabaseCondition
-from turnwire.store.event_documents import Document, Mark, is_same
+from turnwire.store.event_documents import Document, is_same
 from turnwire.store.lanes.answers import Answers
 from turnwire.store.lanes.appends import (
     SHARES,
@@ -26,7 +25,9 @@ from turnwire.store.lanes.appends import (
 )
 from turnwire.store.lanes.group_commit import GroupCommit
 from turnwire.store.lanes.lines import FairLine
+from turnwire.store.lanes.log_reader import LogReader
 from turnwire.store.lanes.pace import Pace
+from turnwire.store.lanes.quick_insert import Insert, Outcome, QuickInsert
 from turnwire.store.lanes.write_errors import Fault, as_failure, blames_document, brief, fault_of, reason_in
 from turnwire.store.waiting import pause_after
 
@@ -41,19 +42,6 @@ _INSERT = "insert into events"
 _log = logging.getLogger("turnwire.store")
 
 
-class LogReader(Protocol):
-    """What a lane reads of the log, with read concern majority. All raise StorageUnavailable."""
-
-    async def found(self, positions: Sequence[Document]) -> dict[str, Document]:
-        """Return the IDENTITY of the events at these positions (`_id`, `sessionId`), by `_id`. Skip empty positions."""
-
-    async def holds(self, session_id: str, seq: int) -> bool:
-        """Return whether the position holds an event, for certain."""
-
-    async def stands(self, session_id: str, mark: Mark) -> bool:
-        """Return for certain whether the log holds this event."""
-
-
 class AppendLane:
     """A writer that sees appends through. Owner of its group commit, and of the appends that are set aside.
 
@@ -66,7 +54,7 @@ class AppendLane:
 
     def __init__(
         self,
-        insert: Callable[[list[Document]], Awaitable[tuple[int, Document | None]]],
+        insert: Insert,
         reader: LogReader,
         condition: DatabaseCondition,
         on_commit: Callable[[int, float], None],
@@ -84,6 +72,7 @@ class AppendLane:
             FairLine(SHARES_OF_ONE if overlap else SHARES),
             overlap_weight=OVERLAP_BYTES if overlap else None,
             pace=Pace() if overlap else None,
+            quick=QuickInsert(insert, condition, on_commit, took=self._took_all, see_to=self._commit),
         )
         self._answers = Answers()
         self._aside: dict[PendingAppend, asyncio.TimerHandle] = {}
@@ -108,21 +97,34 @@ class AppendLane:
             append.done.cancel()
         self._aside.clear()
 
-    async def _commit(self, batch: Sequence[PendingAppend]) -> None:
-        """Finish every append of the batch, or a part of it, or set it aside, retrying through trouble."""
-        await self._store(batch)
+    def _took_all(self, batch: Sequence[PendingAppend]) -> None:
+        """Finish the appends of a batch that is stored as a whole."""
+        for append in batch:
+            append.advance(append.end)
+        self._took()
+        self._submit_rest(batch)
+
+    async def _commit(self, batch: Sequence[PendingAppend], outcome: Outcome | None = None) -> None:
+        """Finish every append of the batch, or a part of it, or set it aside, retrying through trouble. `outcome`: that
+        of a first insert of the whole batch."""
+        await self._store(batch, outcome)
+        self._submit_rest(batch)
+
+    def _submit_rest(self, batch: Sequence[PendingAppend]) -> None:
         for append in batch:
             if append.is_left:
                 append.take_rest()
                 self._lane.submit(append, first=True)
 
-    async def _store(self, batch: Sequence[PendingAppend]) -> None:
+    async def _store(self, batch: Sequence[PendingAppend], outcome: Outcome | None) -> None:
         attempt = 0
         most = at_most = sum(len(append.documents) for append in batch)
-        while left := [append for append in batch if append.pending]:
+        while left := [append for append in batch if outcome is not None or append.pending]:
+            known, outcome = outcome, None
             try:
-                left = await self._make_sure_of(left)
-                if left:
+                if known is not None:
+                    at_most = await self._judge(left, known) or most
+                elif left := await self._make_sure_of(left):
                     at_most = await self._insert(left, at_most) or most
                 attempt = 0
             except DocumentTooLarge as error:  # as BSON, a batch within our limit may exceed the driver's
@@ -194,13 +196,23 @@ class AppendLane:
         del documents[at_most:]
         started = loop.time()
         said, error = await self._insert_ordered(documents)
-        self._on_commit(said, loop.time() - started)
-        if error is None:
+        return await self._judge(appends, Outcome(loop.time() - started, said, error))
+
+    async def _judge(self, appends: list[PendingAppend], outcome: Outcome) -> int:
+        """Finish appends, or a part of them, after an insert of them. Return what `_insert` returns.
+
+        Raises the outcome's error.
+        """
+        if outcome.error is not None:
+            raise outcome.error
+        said = outcome.said
+        self._on_commit(said, outcome.seconds)
+        if outcome.fault is None:
             for append, stored in share_out(appends, said):
                 append.advance(stored)
             self._took()
             return 0
-        kept = await self._sort_out(share_out(appends, said), error)
+        kept = await self._sort_out(share_out(appends, said), outcome.fault)
         return 0 if kept else said  # otherwise the documents before the one that failed are sent again, without it
 
     def _took(self) -> None:
@@ -247,7 +259,7 @@ class AppendLane:
         elif fault is Fault.REFUSED:
             self._refuse(append, error)
         elif fault is Fault.UNKNOWN:
-            self._judge(append, error)
+            self._doubt(append, error)
         else:
             append.unsure = True
             if fault is Fault.TROUBLE:
@@ -257,7 +269,7 @@ class AppendLane:
                 raise as_failure(error)
             self._set_aside(append)
 
-    def _judge(self, append: PendingAppend, error: Document) -> None:
+    def _doubt(self, append: PendingAppend, error: Document) -> None:
         """Decide about an unknown fault: the document is at fault if others are stored again and again, but not it."""
         if append.tries >= _TRIES and self._taken > append.taken_before:
             self._refuse(append, error)
@@ -282,14 +294,3 @@ class AppendLane:
         append.aside = False
         append.take_rest()
         self._lane.submit(append)
-
-
-def append_lanes(
-    count: int,
-    insert: Callable[[list[Document]], Awaitable[tuple[int, Document | None]]],
-    reader: LogReader,
-    condition: DatabaseCondition,
-    on_commit: Callable[[int, float], None],
-) -> list[AppendLane]:
-    """Return this many lanes. A single one may have two inserts under way."""
-    return [AppendLane(insert, reader, condition, on_commit, overlap=count == 1) for _ in range(count)]

@@ -127,7 +127,7 @@ async def test_closing_a_group_commit_cancels_running_waiting_and_later_items() 
     assert disk.batches == [["first"]]
 
 
-async def _settled() -> None:
+async def settled() -> None:
     """Let the tasks of a group commit begin whatever they can begin now."""
     for _ in range(10):
         await asyncio.sleep(0)
@@ -138,7 +138,7 @@ async def test_a_second_write_begins_once_enough_waits_and_half_as_much_as_is_in
     disk.submit(Work("a", 12))
     await begun(disk, 1)
     disk.submit(Work("b", 3), Work("c", 2))
-    await _settled()
+    await settled()
     assert disk.batches == [["a"]]  # enough for a batch, but not half of what is in flight
     disk.submit(Work("d", 1))
     await begun(disk, 2)
@@ -151,7 +151,7 @@ async def test_little_waits_however_little_is_in_flight() -> None:
     disk.submit(Work("a", 1))
     await begun(disk, 1)
     disk.submit(Work("b", 1), Work("c", 2))
-    await _settled()
+    await settled()
     assert disk.batches == [["a"]]
     disk.submit(Work("d", 1))
     await begun(disk, 2)
@@ -167,7 +167,7 @@ async def test_no_third_write_begins_and_what_waits_is_written_when_either_of_tw
     disk.submit(works[1])
     await begun(disk, 2)
     disk.submit(works[2], works[3])
-    await _settled()
+    await settled()
     assert disk.batches == [["a"], ["b"]]
     disk.gate.release()
     await begun(disk, 3)

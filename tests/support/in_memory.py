@@ -163,6 +163,7 @@ class MemoryGateway:
         self.database = database
         self.line = Line(database, 0.0)
         self.store = Store(self.line, "model")
+        self.line.send_at_once(self.store)
         search, clock = searching and searching(self.store), asyncio.get_running_loop().time
         self.parts = SessionParts(self.config, self.store, Metrics(), clock, bus=bus, search=search)
         self.parts.turns.clock = clock  # no pause because the machine is slow

@@ -16,6 +16,7 @@ from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import RefusedSession, StorageUnavailable
 from turnwire.protocol.rules import Ledger
+from turnwire.store.event_log import PendingAppend
 
 _MARK_EACH = 2
 """A gateway leaves a mark each time it has lost this many more races."""
@@ -31,12 +32,14 @@ class Contest:
         self._state = state
         self._losses = 0
 
-    async def commit(self, ledger: Ledger, weight: int, *, behind_head: bool) -> Durable:
+    async def commit(
+        self, ledger: Ledger, weight: int, *, behind_head: bool, begun: PendingAppend | None = None
+    ) -> Durable:
         """Write the ledger's pending events to the log, as `log_writer.commit` does."""
-        context, state = self._context, self._state
+        context, state, lost = self._context, self._state, self._lost
         began = context.clock()
         durable = await log_writer.commit(
-            context.store, state, ledger, weight, context.clock, lost=self._lost, behind_head=behind_head
+            context.store, state, ledger, weight, context.clock, lost=lost, behind_head=behind_head, begun=begun
         )
         state.commit_seconds += context.clock() - began
         if durable.foreign:

@@ -22,6 +22,8 @@ from pymongo.errors import (
 
 from tests.support.faults.collection import DUPLICATE_KEY, Collection, Steps
 from tests.support.faults.database import Document, MemoryDatabase
+from turnwire.store.lanes.inserts import Answer, OrderedInsert
+from turnwire.store.mongo import Store
 
 _FAULTS = ("refused", "answer lost", "late", "cut short", "no majority")
 _LATEST_SECONDS = 3.0
@@ -44,6 +46,8 @@ class Line:
         """The number of writes after which the gateway dies; None means no limit."""
         self._random = database.random
         self._served: set[asyncio.Task[Any]] = set()
+        self._is_free = False
+        """Whether a connection is held on which commands can be sent at once."""
 
     def get_database(self, name: str, **options: object) -> Self:
         return self
@@ -75,6 +79,37 @@ class Line:
         if forged is not None:
             return {"ok": 1, "writeErrors": [{"index": forged, "code": DUPLICATE_KEY, "errmsg": "duplicate key"}]}
         return {"ok": 1}
+
+    async def in_thread(self, command: Document) -> Document:
+        """Carry out a command. Its connection is held afterwards for those that are sent at once."""
+        reply = await self.command(command)
+        self._is_free = True
+        return reply
+
+    def at_once(self, command: Document, answer: Answer) -> bool:
+        """Send a command on the connection that is held, if it is free. It is no longer held after an error."""
+        if not self._is_free:
+            return False
+        self._is_free = False
+        serving = asyncio.get_running_loop().create_task(self._answer(command, answer))
+        self._served.add(serving)
+        serving.add_done_callback(self._finished)
+        return True
+
+    async def _answer(self, command: Document, answer: Answer) -> None:
+        try:
+            reply = await self.in_thread(command)
+        except PyMongoError as error:
+            answer(None, error)
+        else:
+            answer(reply, None)
+
+    def send_at_once(self, store: Store) -> None:
+        """Have the store's inserts of events sent without a task where that is possible, as the driver's commands
+        are."""
+        insert = store.events._lanes[0]._insert_ordered
+        assert isinstance(insert, OrderedInsert), "all lanes share it"
+        insert._command, insert._at_once = self.in_thread, self.at_once
 
     def close(self) -> None:
         self.cut = True

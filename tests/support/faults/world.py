@@ -66,6 +66,7 @@ class Gateway:
         self.starts += 1
         self.line = Line(self.world.database, self.world.trouble)
         self.store = Store(self.line, "model")
+        self.line.send_at_once(self.store)
         clock = asyncio.get_running_loop().time
         parts = self.parts = SessionParts(
             self.world.config, self.store, self.world.metrics, clock, bus=self.world.line()

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.support.faults.database import MemoryDatabase
-from tests.support.in_memory import STARTED, MemoryGateway, event, events, record, shrink_pages
+from tests.support.in_memory import STARTED, Crowd, MemoryGateway, event, events, record, send, shrink_pages, until
 from turnwire.gateway.live.log import log_writer
 from turnwire.gateway.live.log.contest import Contest
 from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
-from turnwire.protocol.errors import LogHole
+from turnwire.protocol.errors import LogHole, Overloaded
 from turnwire.protocol.messages import EventIn
 from turnwire.protocol.rules import Ledger
 from turnwire.store.event_log import event_documents
@@ -132,6 +132,43 @@ async def test_a_refused_event_is_left_out_and_the_others_are_stored(
     assert brought(durable) == [(1, "a"), (2, "b")]
     assert (set(durable.refused), durable.foreign) == ({"poison", "worse"}, {})
     assert await here.log() == ["a", "b"]
+
+
+def fill(gateway: MemoryGateway, monkeypatch: pytest.MonkeyPatch, room: list[bool]) -> None:
+    """Have the log say each time whether there is room for more."""
+
+    def require_room(_: int) -> None:
+        if not room.pop(0):
+            raise Overloaded("full")
+
+    monkeypatch.setattr(gateway.store.events, "_require_room", require_room)
+
+
+async def test_events_for_which_there_was_no_room_are_not_stored_with_the_next_ones(
+    here: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await here.create("s", event("a"))
+    fill(here, monkeypatch, [False, True])
+    with pytest.raises(Overloaded):
+        await here.append(live, event("b", at=-1))
+    [stored] = await here.append(live, event("c"))
+    assert (stored.event.event_id, stored.event.seq) == ("c", 2)
+    assert await here.log() == ["a", "c"]
+
+
+async def test_events_found_before_there_was_no_room_are_shown_with_the_next_ones(
+    here: MemoryGateway, there: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await here.create("s", event("a"))
+    crowd = live.state.audience = Crowd()
+    seat = await here.claim(live)
+    await there.append(await there.open(), event("theirs"))
+    fill(here, monkeypatch, [True, False, True, True])
+    send(live, seat, event("b"))
+    await until(lambda: bool(seat.codes))
+    [stored] = await here.append(live, event("c"))
+    assert (stored.event.event_id, stored.event.seq) == ("c", 3)
+    assert [each.event_id for each in crowd.events] == ["theirs", "c"]
 
 
 async def test_own_events_of_an_unanswered_insert_are_recognized(here: MemoryGateway) -> None:
