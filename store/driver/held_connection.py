@@ -22,6 +22,7 @@ Answer = Callable[[Document | None, BaseException | None], None]
 """Called once with the reply to a command, or with an error."""
 
 _HEAD: Final = struct.Struct("<iiii")
+_OP_MSG: Final[int] = message._OpMsg.OP_CODE
 _RECEIVED_AT_ONCE: Final = 16 * 1024
 _SENT_AT_ONCE: Final = 256 * 1024
 """Bytes that the socket gets in one step of the loop, which takes a tenth of a millisecond."""
@@ -133,7 +134,10 @@ class HeldConnection:
 
     def _send(self, left: memoryview) -> None:
         try:
-            left = left[self._socket.send(left[:_SENT_AT_ONCE]) :]
+            sent = self._socket.send(left[:_SENT_AT_ONCE])
+            if sent == len(left) and not self._unsent:
+                return
+            left = left[sent:]
         except BlockingIOError:
             pass  # the socket has no room
         except OSError as error:
@@ -180,11 +184,12 @@ class HeldConnection:
         if len(received) < _HEAD.size:
             return False
         length, _, request, code = _HEAD.unpack_from(received)
-        if request != self._request or code != message._OpMsg.OP_CODE:
+        if request != self._request or code != _OP_MSG:
             raise ProtocolError(f"Got a message {code!r} in reply to {request!r} but expected one to {self._request!r}")
-        if not max(_HEAD.size, len(received)) <= length <= self._connection.max_message_size:
+        size = len(received)
+        if size > length or not _HEAD.size <= length <= self._connection.max_message_size:
             raise ProtocolError(f"Message length ({length!r}) is not that of a reply")
-        return bool(len(received) == length)
+        return bool(size == length)
 
     def _take(self, reply: bytearray) -> Document | None:
         """Return the document of a reply; None if it is an error, which ends the connection. Raises what the decoder
