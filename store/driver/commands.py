@@ -1,5 +1,5 @@
-"""Write commands for the driver without its sessions and its search for a server. No files but this one and
-`held_connection.py` use private names of the driver.
+"""Write commands for the driver without its sessions and its search for a server. No files but this one,
+`held_connection.py` and `requests.py` use private names of the driver.
 
 The driver is pinned to a minor release; `tests/store/test_driver_names.py` fails if one of the names changes.
 """

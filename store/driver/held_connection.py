@@ -10,16 +10,19 @@ from contextlib import ExitStack
 from typing import Any, Final, Protocol
 
 import pymongo
-from bson.codec_options import DEFAULT_CODEC_OPTIONS
 from pymongo import helpers_shared, message
 from pymongo.errors import NotPrimaryError, OperationFailure, ProtocolError, PyMongoError, _OperationCancelled
 from pymongo.server_type import SERVER_TYPE
+
+from turnwire.store.driver.replies import PlainReplies
+from turnwire.store.driver.requests import RequestEncoder
 
 Document = dict[str, Any]
 Answer = Callable[[Document | None, BaseException | None], None]
 """Called once with the reply to a command, or with an error."""
 
 _HEAD: Final = struct.Struct("<iiii")
+_OP_MSG: Final[int] = message._OpMsg.OP_CODE
 _RECEIVED_AT_ONCE: Final = 16 * 1024
 _SENT_AT_ONCE: Final = 256 * 1024
 """Bytes that the socket gets in one step of the loop, which takes a tenth of a millisecond."""
@@ -67,8 +70,8 @@ class HeldConnection:
     """
 
     __slots__ = (
-        "_answer", "_connection", "_database", "_deadline", "_descriptor", "_driver", "_keeper", "_loop", "_received",
-        "_request", "_server", "_socket", "_unsent", "checkout", "used",
+        "_answer", "_connection", "_deadline", "_descriptor", "_driver", "_keeper", "_loop", "_received",
+        "_replies", "_request", "_requests", "_server", "_socket", "_unsent", "checkout", "used",
     )  # fmt: skip
 
     def __init__(
@@ -83,7 +86,8 @@ class HeldConnection:
     ) -> None:
         self._keeper = keeper
         self._driver = driver
-        self._database = database
+        self._requests = RequestEncoder(driver, connection, database)
+        self._replies = PlainReplies()
         self._server = server
         self._connection = connection
         self.checkout = checkout
@@ -121,28 +125,19 @@ class HeldConnection:
         Raises at once what the encoder raises. Later, `answer` gets the reply, or what the driver's
         `Connection.command` raises, or CancelledError after `break_off`.
         """
-        encoded = self._encode(command)
+        self._request, encoded = self._requests.encode(command)
+        seconds = self._requests.limit or self._connection.opts.socket_timeout  # 0 means no limit
+        self._deadline = self._loop.time() + seconds if seconds else None
         self.used = True
         self._answer = answer
         self._send(memoryview(encoded))
 
-    def _encode(self, command: Document) -> bytes:
-        connection, limit = self._connection, self._driver.options.timeout
-        connection.add_server_api(command)
-        connection.send_cluster_time(command, None, self._driver)
-        seconds = limit or connection.opts.socket_timeout  # 0 means no limit
-        self._deadline = self._loop.time() + seconds if seconds else None
-        if limit:
-            command["maxTimeMS"] = int(limit * 1000)
-        self._request, encoded, size, _ = message._op_msg(0, command, self._database, None, DEFAULT_CODEC_OPTIONS)
-        most = connection.max_bson_size + message._COMMAND_OVERHEAD
-        if size > most:
-            message._raise_document_too_large(next(iter(command)), size, most)
-        return encoded
-
     def _send(self, left: memoryview) -> None:
         try:
-            left = left[self._socket.send(left[:_SENT_AT_ONCE]) :]
+            sent = self._socket.send(left[:_SENT_AT_ONCE])
+            if sent == len(left) and not self._unsent:
+                return
+            left = left[sent:]
         except BlockingIOError:
             pass  # the socket has no room
         except OSError as error:
@@ -189,22 +184,28 @@ class HeldConnection:
         if len(received) < _HEAD.size:
             return False
         length, _, request, code = _HEAD.unpack_from(received)
-        if request != self._request or code != message._OpMsg.OP_CODE:
+        if request != self._request or code != _OP_MSG:
             raise ProtocolError(f"Got a message {code!r} in reply to {request!r} but expected one to {self._request!r}")
-        if not max(_HEAD.size, len(received)) <= length <= self._connection.max_message_size:
+        size = len(received)
+        if size > length or not _HEAD.size <= length <= self._connection.max_message_size:
             raise ProtocolError(f"Message length ({length!r}) is not that of a reply")
-        return bool(len(received) == length)
+        return bool(size == length)
 
     def _take(self, reply: bytearray) -> Document | None:
         """Return the document of a reply; None if it is an error, which ends the connection. Raises what the decoder
         raises."""
-        [document] = message._OpMsg.unpack(memoryview(reply)[_HEAD.size :]).unpack_response()
+        sections = reply[_HEAD.size :]
+        known = self._replies.find(sections)
+        if known is not None:
+            return known
+        [document] = message._OpMsg.unpack(memoryview(sections)).unpack_response()
         self._driver._process_response(document, None)
         try:
             helpers_shared._check_command_response(document, self._connection.max_wire_version)
         except (OperationFailure, NotPrimaryError) as error:
             self._end(error)
             return None
+        self._replies.keep(sections, document)
         return document
 
     def _finish(self, reply: Document) -> None:

@@ -63,10 +63,10 @@ class PendingAppend:
         self.documents = documents
         self._head = head
         self._payload = payload_bytes
-        self.weight = payload_bytes + _OVERHEAD * len(documents)
-        self.cost = payload_bytes + _COST * len(documents)
-        self.end = len(documents)
+        self.end = count = len(documents)
         """How many of the documents are to be stored by the next batch, counted from the first."""
+        self.weight = payload_bytes + _OVERHEAD * count
+        self.cost = payload_bytes + _COST * count
         self.stored = 0
         """How many of the documents are known to be durable, counted from the first."""
         self.unsure = False

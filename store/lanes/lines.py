@@ -140,6 +140,9 @@ class FairLine(Generic[D]):
     def __len__(self) -> int:
         return len(self._tiny) + len(self._short) + len(self._long)
 
+    def __bool__(self) -> bool:
+        return bool(self._tiny or self._short or self._long)
+
     @property
     def is_long(self) -> bool:
         return self._cost > self._most
@@ -189,11 +192,12 @@ class FairLine(Generic[D]):
         for waiting in kinds:
             while waiting and (not batch or waiting[0].cost <= left):
                 submission = waiting.popleft()
-                self._cost -= submission.cost
+                cost = submission.cost
+                self._cost -= cost
                 self.weight -= submission.weight
                 if not submission.done.done():
                     batch.append(submission)
-                    left -= submission.cost
+                    left -= cost
         return batch
 
     def cancel(self) -> None:

@@ -47,7 +47,9 @@ class Pace:
         self._waits = 0
         self._began: deque[tuple[float, int]] = deque(maxlen=LAST)
         """When the last commits began, and the appends in each."""
-        self._enough = ENOUGH
+        self._enough = 0
+        """The appends that are enough while the database answers fast; 0 if that is not known yet. Most commits begin
+        without a wait, so nobody asks."""
         self._is_fast = False
         """Whether the last commit was so short that the next one waits for the rest of INTERVAL."""
 
@@ -62,6 +64,8 @@ class Pace:
         """Return whether a commit of this many appends need not wait any longer."""
         enough = max(self._held, default=appends + 1)
         if self._is_fast:
+            if not self._enough:
+                self._enough = max(ENOUGH, round(self._rate() * ENOUGH_SECONDS))
             enough = min(enough, self._enough)
         return appends >= enough and self._waits % LAST > 0
 
@@ -69,7 +73,7 @@ class Pace:
         """Note that a commit of this many appends begins."""
         self._due = now + INTERVAL
         self._began.append((now, appends))
-        self._enough = max(ENOUGH, round(self._rate() * ENOUGH_SECONDS))
+        self._enough = 0
         if self._hasty:
             self._hasty -= 1
         elif self._waited:
