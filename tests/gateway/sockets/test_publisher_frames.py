@@ -128,7 +128,8 @@ async def test_frames_that_arrive_together_are_taken_in_their_order_whatever_is_
     bad = json.dumps({"type": "append", "events": [new_event("bad", {"a\0": 1})]}).encode()
     frames = [*good, bad, b"{", *good, *good[:1], b'{"type":"ping","ref":7}', *good]
     raw.write_at_once(b"".join(map(client_frame, frames)))
-    seqs, others = [], []
+    seqs: list[int] = []
+    others: list[str] = []
     while not others or others[-1] != "pong" or len(seqs) < 19:
         message = await raw.receive()
         if message["type"] == "ack":
