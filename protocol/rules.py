@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from turnwire.protocol.errors import InvalidMessage, MalformedEvent, TooLarge
-from turnwire.protocol.log.event_digests import event_digest, packed_digests, unpacked_digests
+from turnwire.protocol.log.event_digests import event_digests, packed_digests, unpacked_digests
 from turnwire.protocol.messages import Event, EventIn, JsonObject, Limits, SessionStatus, Signal
 from turnwire.protocol.times import to_utc
 from turnwire.protocol.values import fault_of, is_storable, json_text, object_fault, packed, plain_text, unpacked
@@ -153,7 +153,7 @@ class Ledger:
         self._exact: dict[str, int] = {}
         self._digests: dict[int, int | list[int]] = {}
         self._pending: dict[str, EventIn] = {}
-        self._fresh: list[int] = []
+        self._fresh: Sequence[int] = ()
         """The digests of all pending ids, or of none."""
         self._made = array("Q")
         """The digests of the last ids in `_exact`: of those that had been compared with others by digest."""
@@ -197,7 +197,7 @@ class Ledger:
             return [exact]
         if not self._digests:
             return []
-        known = self._digests.get(event_digest(event_id), [])
+        known = self._digests.get(event_digests([event_id])[0], [])
         return known if isinstance(known, list) else [known]
 
     def admit(self, event: EventIn, stored: Mapping[int, Event]) -> Admitted | Duplicate:
@@ -216,7 +216,7 @@ class Ledger:
                 return Duplicate(seq, same_event(found, event))
         admitted = Admitted(self.next_seq)
         self._pending[event.event_id] = event
-        self._fresh = []
+        self._fresh = ()
         return admitted
 
     def admit_new(self, events: Sequence[EventIn]) -> int | None:
@@ -226,11 +226,11 @@ class Ledger:
             return None
         if self._pending and not self._pending.keys().isdisjoint(new):
             return None
-        digests = list(map(event_digest, new)) if self._digests else []
+        digests: Sequence[int] = event_digests(new) if self._digests else ()
         if not self._digests.keys().isdisjoint(digests):
             return None
         first = self.next_seq
-        self._fresh = digests if not self._pending else []
+        self._fresh = digests if not self._pending else ()
         self._pending.update(new)
         return first
 
@@ -251,13 +251,13 @@ class Ledger:
     def drop_pending(self, event_id: str) -> None:
         """Drop one pending event. The ones after it move up."""
         if self._pending.pop(event_id, None) is not None:
-            self._fresh = []
+            self._fresh = ()
 
     def forget_pending(self) -> None:
         """Drop all pending events. They may or may not be stored: only the log can tell."""
         self._pending.clear()
         if self._fresh:
-            self._fresh = []
+            self._fresh = ()
 
     @property
     def tail_length(self) -> int:
@@ -288,7 +288,7 @@ class Ledger:
         """Return the digests of the first ids in `_exact`, and keep only those of the ids after them."""
         missing = min(len(ids), len(self._exact) - len(self._made))
         made = len(ids) - missing
-        digests = array("Q", map(event_digest, ids[:missing])) + self._made[:made]
+        digests = event_digests(ids[:missing]) + self._made[:made]
         del self._made[:made]
         return digests
 

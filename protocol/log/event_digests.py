@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 
-def event_digest(event_id: str) -> int:
-    """Return 8 bytes of BLAKE2b (RFC 7693) of the eventId, as an unsigned integer. Long logs keep ids in this form."""
-    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "little")
+def event_digests(event_ids: Iterable[str]) -> array[int]:
+    """Return the digest of each of these eventIds: 8 bytes of BLAKE2b (RFC 7693) as an unsigned integer, little-endian.
+    Long logs keep ids in this form."""
+    return unpacked_digests(b"".join([blake2b(each.encode(), digest_size=8).digest() for each in event_ids]))
 
 
 def pack_digests(event_ids: Sequence[str]) -> bytes:
     """Return the digests of these eventIds, in order: 8 bytes each, little-endian."""
-    return packed_digests(map(event_digest, event_ids))
+    return packed_digests(event_digests(event_ids))
 
 
 def packed_digests(digests: Iterable[int]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable
 from typing import Any
 from unittest import TestCase
 from unittest.mock import patch
@@ -12,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.property.wire_values import search
 from turnwire.protocol import rules
-from turnwire.protocol.log.event_digests import event_digest
+from turnwire.protocol.log.event_digests import event_digests
 from turnwire.protocol.messages import Event, EventIn
 from turnwire.protocol.rules import Admitted, Duplicate, Ledger
 
@@ -21,9 +23,9 @@ names = st.sampled_from([f"e{n}" for n in range(12)])
 payloads = st.sampled_from([{}, {"n": 1}, {"n": 1.0}])
 
 
-def few_bits(event_id: str) -> int:
-    """A digest that many ids share."""
-    return event_digest(event_id) & 3
+def few_bits(event_ids: Iterable[str]) -> array[int]:
+    """Digests that many ids share."""
+    return array("Q", [digest & 3 for digest in event_digests(event_ids)])
 
 
 class LedgerModel(RuleBasedStateMachine):
@@ -40,7 +42,7 @@ class LedgerModel(RuleBasedStateMachine):
     @initialize(collide=st.booleans())
     def start(self, collide: bool) -> None:
         if collide:
-            self.patches.append(patch.object(rules, "event_digest", few_bits))
+            self.patches.append(patch.object(rules, "event_digests", few_bits))
         for each in self.patches:
             each.start()
 

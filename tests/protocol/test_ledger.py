@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable
 from random import Random
 
 import pytest
 
 from turnwire.protocol import rules
-from turnwire.protocol.log.event_digests import event_digest, pack_digests, packed_digests
+from turnwire.protocol.log.event_digests import event_digests, pack_digests, packed_digests
 from turnwire.protocol.messages import Event, EventIn, JsonObject
 from turnwire.protocol.rules import DIGEST_PAGE, Admitted, Duplicate, Ledger
 
@@ -138,11 +140,12 @@ def test_pages_hold_the_digests_of_their_ids_however_the_ids_came(monkeypatch: p
 def test_an_id_of_a_long_log_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
 
-    def counted(event_id: str) -> int:
-        hashed.append(event_id)
-        return event_digest(event_id)
+    def counted(event_ids: Iterable[str]) -> array[int]:
+        new = list(event_ids)
+        hashed.extend(new)
+        return event_digests(new)
 
-    monkeypatch.setattr(rules, "event_digest", counted)
+    monkeypatch.setattr(rules, "event_digests", counted)
     ledger = Ledger()
     for first in range(0, 3 * DIGEST_PAGE, 10):
         assert ledger.admit_new([event(f"e{n}") for n in range(first, first + 10)])
@@ -159,7 +162,7 @@ def test_less_than_a_full_page_is_not_folded_into_digests() -> None:
 
 
 def test_a_match_by_digest_is_verified_against_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "event_digest", len)
+    monkeypatch.setattr(rules, "event_digests", lambda ids: array("Q", map(len, ids)))
     ledger = Ledger()
     ledger.add_digests(packed_digests([1, 2, 1]))
     assert ledger.candidates("x") == [1, 3]
@@ -177,4 +180,4 @@ def test_a_ledger_learns_digests_before_ids() -> None:
 
 def test_digests_are_8_bytes_of_blake2b_in_little_endian() -> None:
     assert pack_digests(["a", "é"]).hex() == "40f89e395b66422f" + "cb1abf8beff3192f"
-    assert event_digest("a") == 0x2F42665B399EF840
+    assert list(event_digests(["a"])) == [0x2F42665B399EF840]
