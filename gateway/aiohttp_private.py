@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import _ErrInfo
@@ -236,6 +236,14 @@ class WebSocket(web.WebSocketResponse[bool]):
 
     def _close_transport(self) -> None:
         pass
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        """As aiohttp's, but forget what it met. The error's traceback refers to this socket: only the garbage collector
+        would free the two, rarely, with all that had arrived and was not read."""
+        try:
+            return await super().close(code=code, message=message, drain=drain)
+        finally:
+            self._exception = None
 
     @property
     def waiting(self) -> int:
