@@ -17,7 +17,7 @@ from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import _ErrInfo
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -42,6 +42,20 @@ def peer_name_of(request: web.BaseRequest) -> object:
     """Return the name of the request's peer, as its transport gives it. aiohttp asks once for each connection; a
     transport asks the system each time."""
     return request.protocol.peername
+
+
+def choose_websocket(request: web.BaseRequest) -> bool:
+    """Return whether the request asks for an upgrade to `websocket`. If that is one of several protocols, the request
+    asks for it alone from now on: aiohttp compares the whole value."""
+    asked = request.headers.getall(hdrs.UPGRADE, ())
+    if len(asked) == 1 and asked[0].lower() == "websocket":
+        return True
+    if "websocket" not in (each.strip().lower() for each in ",".join(asked).split(",")):
+        return False
+    headers = CIMultiDict(request.headers)
+    headers[hdrs.UPGRADE] = "websocket"
+    request._cache["headers"] = CIMultiDictProxy(headers)
+    return True
 
 
 def answer_as_http11(request: web.BaseRequest) -> None:
