@@ -14,12 +14,12 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.compression_utils import MAX_SYNC_CHUNK_SIZE
 from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import _ErrInfo
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -44,6 +44,20 @@ def peer_name_of(request: web.BaseRequest) -> object:
     """Return the name of the request's peer, as its transport gives it. aiohttp asks once for each connection; a
     transport asks the system each time."""
     return request.protocol.peername
+
+
+def choose_websocket(request: web.BaseRequest) -> bool:
+    """Return whether the request asks for an upgrade to `websocket`. If that is one of several protocols, the request
+    asks for it alone from now on: aiohttp compares the whole value."""
+    asked = request.headers.getall(hdrs.UPGRADE, ())
+    if len(asked) == 1 and asked[0].lower() == "websocket":
+        return True
+    if "websocket" not in (each.strip().lower() for each in ",".join(asked).split(",")):
+        return False
+    headers = CIMultiDict(request.headers)
+    headers[hdrs.UPGRADE] = "websocket"
+    request._cache["headers"] = CIMultiDictProxy(headers)
+    return True
 
 
 def answer_as_http11(request: web.BaseRequest) -> None:
@@ -248,6 +262,14 @@ class WebSocket(web.WebSocketResponse[bool]):
 
     def _close_transport(self) -> None:
         pass
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        """As aiohttp's, but forget what it met. The error's traceback refers to this socket: only the garbage collector
+        would free the two, rarely, with all that had arrived and was not read."""
+        try:
+            return await super().close(code=code, message=message, drain=drain)
+        finally:
+            self._exception = None
 
     @property
     def waiting(self) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
-from turnwire.gateway.aiohttp_private import WebSocket
+from turnwire.gateway.aiohttp_private import WebSocket, choose_websocket
 from turnwire.gateway.connections.closing import CLOSE_SECONDS
 from turnwire.protocol.codec import CODECS
 from turnwire.protocol.errors import InvalidMessage
@@ -43,7 +43,7 @@ def check_handshake(request: web.BaseRequest) -> None:
 
     Raises InvalidMessage, or an HTTPException (426) for another version of the WebSocket protocol.
     """
-    if request.headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket":
+    if not choose_websocket(request):
         return
     if request.method != hdrs.METH_GET:
         raise InvalidMessage(f"a WebSocket handshake uses GET, not {request.method}")

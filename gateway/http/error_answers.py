@@ -131,8 +131,8 @@ def answer_to_error(request: web.Request, error: Exception, *, retry_after: floa
 
     Raises ConnectionError if no answer is possible: the client is gone, or an answer has begun, which then breaks off.
     """
-    if isinstance(error, ConnectionError):
-        raise error
+    if isinstance(error, ConnectionError):  # another one is raised, because that one's traceback would refer to itself
+        raise ConnectionError("the client has left") from None
     if request.writer.output_size > 0:
         _log_broken_off(request, error)
         raise ConnectionError("the answer had begun") from None

@@ -276,7 +276,7 @@ class _Connection(HttpProtocol):
     ) -> web.StreamResponse:
         """Return the envelope for a malformed request, or for an error raised outside the routes."""
         if isinstance(exc, ConnectionError):
-            raise exc
+            raise ConnectionError("the client has left") from None  # not `exc`, whose traceback would refer to itself
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
         if status == 400:

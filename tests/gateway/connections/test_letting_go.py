@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.gateways import Gateway, new_id
-from tests.support.sockets import RawSocket, publish_path, until
+from tests.support.sockets import RawSocket, client_frame, publish_path, until
+from turnwire.gateway.aiohttp_private import WebSocket
 from turnwire.gateway.connections.connection import Connection
 from turnwire.gateway.live.live_session import LiveSession
 
@@ -36,6 +37,17 @@ async def test_a_connection_that_is_closed_leaves_nothing_behind(gateway: Gatewa
     assert existing(Connection) == before + 1
     raw.close()
     await until(lambda: existing(Connection) == before, "the end of the connection")
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("path", ["/subscribe", publish_path("s", "en")])
+async def test_a_connection_that_is_reset_while_much_waits_leaves_nothing_behind(gateway: Gateway, path: str) -> None:
+    before = existing(WebSocket)
+    raw = await RawSocket.connect(gateway, path)
+    raw.write_at_once(client_frame(b'{"type":"ping","ref":1}') * 2000)
+    await raw.receive()
+    raw.abort()
+    await until(lambda: existing(WebSocket) == before, "the end of the connection")
 
 
 @pytest.mark.usefixtures("uncollected")

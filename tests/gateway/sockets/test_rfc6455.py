@@ -40,6 +40,28 @@ async def test_only_a_handshake_of_version_13_is_taken(gateway: Gateway, path: s
     assert (status, headers["Sec-WebSocket-Version"]) == (426, "13")
 
 
+@pytest.mark.parametrize(
+    "upgrade",
+    [
+        ("Upgrade: websocket, h2c",),
+        ("Upgrade: h2c,  WebSocket",),
+        ("Upgrade: , websocket ,",),
+        ("Upgrade: h2c", "Upgrade: websocket"),
+    ],
+)
+async def test_a_handshake_may_list_further_protocols(gateway: Gateway, upgrade: tuple[str, ...]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    lines = ("GET /subscribe HTTP/1.1", "Host: localhost", *upgrade, "Connection: Upgrade", VERSION, KEY, "", "")
+    writer.write("\r\n".join(lines).encode())
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"\r\nUpgrade: websocket\r\n" in head
+        writer.write(client_frame(b'{"type":"ping","ref":1}'))
+        assert b'"pong"' in await reader.readuntil(b"}")
+    writer.close()
+
+
 @pytest.mark.parametrize("path", ["/subscribe", "/sessions/rfc/publish?language=en"])
 async def test_a_request_that_is_not_a_handshake_is_refused(gateway: Gateway, path: str) -> None:
     good = ("Host: localhost", *UPGRADE, VERSION, KEY)
@@ -53,6 +75,7 @@ async def test_a_request_that_is_not_a_handshake_is_refused(gateway: Gateway, pa
         (f"GET {path} HTTP/1.1", ("Host: localhost", *UPGRADE, VERSION, KEY.replace("==", "!==")), b""),
         (f"GET {path} HTTP/1.1", ("Host: localhost", "Upgrade: websocket", VERSION, KEY), b""),
         (f"GET {path} HTTP/1.1", ("Host: localhost", "Upgrade: h2c", "Connection: Upgrade", VERSION, KEY), b""),
+        (f"GET {path} HTTP/1.1", ("Host: localhost", "Upgrade: web, socket", "Connection: Upgrade", VERSION, KEY), b""),
         (f"GET {path} HTTP/1.1", ("Host: localhost",), b""),
     ]
     for line, lines, body in refused:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import SpanExportResult
 
@@ -96,3 +97,28 @@ async def test_the_log_says_why_spans_do_not_arrive(answer: bytes, why: str, cap
     [said] = [record.getMessage() for record in caplog.records if record.name == "turnwire.tracing"]
     assert why in said
     assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "begin", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"], ids=["head", "body"]
+)
+async def test_a_collector_that_answers_byte_by_byte_is_cut_off_in_time(begin: bytes) -> None:
+    left = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(begin)
+        while not reader.at_eof():
+            writer.write(b"x")
+            await asyncio.sleep(0.01)
+        writer.close()
+        left.set()
+
+    session = BriefSession()
+    async with asyncio.timeout(10), await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/traces"
+        with pytest.raises(requests.RequestException):
+            await asyncio.to_thread(session.post, url, data=b"", timeout=0.1)
+        session.close()
+        await left.wait()
+    assert session.fault
