@@ -127,7 +127,7 @@ class Watchers:
 
     def _pause_after(self, took: float) -> float:
         """Return for how many seconds others go first after a slice that `took` so long, its frames written to the
-        sockets: the loop does that at the end of a pass, and it is most of the time."""
+        sockets: some loops do that at the end of a pass, and it is most of the time."""
         self._spent += took
         if self._rest:
             return took if self._storing is not None and self._storing.size > 0 else 0.0
