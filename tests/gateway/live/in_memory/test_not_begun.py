@@ -83,10 +83,11 @@ async def test_a_session_with_an_append_on_its_way_is_at_work_and_counts_the_tim
     live.submit(AppendItem([event("b")], 10, STARTED, done=done))
     live.state.unwritten = False  # it was new
     assert live._begun is not None
-    assert (live.idle, alone.sessions.at_work) == (False, True)
+    assert not live.idle
+    assert await alone.sessions.at_work()
     await done
     assert live.state.commit_seconds > before
-    assert not alone.sessions.at_work
+    assert not await alone.sessions.at_work()
 
 
 async def test_an_event_out_of_order_is_new_to_the_task(here: MemoryGateway) -> None:
