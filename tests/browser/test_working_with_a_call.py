@@ -12,6 +12,7 @@ from playwright.async_api import Page, Route, WebSocket, expect
 from tests.browser.conftest import NARROW, NARROWEST, WIDE, OpenPage
 from tests.browser.test_using_the_page import check_access, check_size, have_calls
 from tests.support.gateways import Gateway, new_event
+from tests.turnwire.relay import eventually
 from turnwire import Publisher
 
 Json = Any
@@ -27,15 +28,19 @@ async def say(gateway: Gateway, name: str, *payloads: Json, type: str = "user_sp
 async def test_a_hidden_tab_keeps_a_healthy_connection_open(gateway: Gateway, open_page: OpenPage) -> None:
     page = await open_page(gateway.url, fake_clock=True)
     sockets: list[WebSocket] = []
+    pongs: list[str | bytes] = []
 
     def note(socket: WebSocket) -> None:
         sockets.append(socket)
+        socket.on("framereceived", lambda frame: pongs.append(frame) if "pong" in str(frame) else None)
 
     page.on("websocket", note)
     await page.reload()
     await expect(page.locator(".connection")).to_have_text("LIVE")
     for _ in range(6):  # a browser lets the timers of a hidden tab run once a minute
+        pongs.clear()
         await page.clock.fast_forward(60_000)
+        await eventually(lambda: bool(pongs))
         await expect(page.locator(".connection")).to_have_text("LIVE")
     await gateway.create("call-1")
     await expect(page.locator(".call-row")).to_have_count(1)

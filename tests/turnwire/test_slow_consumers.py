@@ -12,8 +12,8 @@ from tests.support.gateways import Gateway, StartGateway
 from tests.turnwire.relay import Relay, eventually
 from turnwire import Publisher, Session, follow_sessions, subscribe
 
-PATIENT = {"ping_interval": 0.1, "pong_timeout": 0.2, "slow_pong_timeout": 0.2}
-"""A gateway that closes connections without a pong for 0.2 s."""
+PATIENT = {"ping_interval": 0.1, "pong_timeout": 0.6, "slow_pong_timeout": 0.6}
+"""A gateway that closes connections without a pong for 0.6 s: six pings."""
 
 
 @pytest.fixture
