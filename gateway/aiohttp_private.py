@@ -1,5 +1,6 @@
-"""Everything private or undocumented that the gateway uses of aiohttp's server; `aiohttp_client_private` has the rest.
-No other file of the gateway uses private names of aiohttp, or derives from its classes.
+"""Everything private or undocumented that the gateway uses of aiohttp's server; `aiohttp_websocket_private` and
+`aiohttp_client_private` have the rest. No other file of the gateway uses private names of aiohttp, or derives from its
+classes.
 
 `tests/gateway/http/test_aiohttp_private.py` has a test for each, which says what to do when aiohttp changes it.
 """
@@ -10,23 +11,20 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from itertools import islice
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.compression_utils import MAX_SYNC_CHUNK_SIZE
 from aiohttp.http import HttpVersion11
 from aiohttp.web_protocol import _ErrInfo
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _QUICK_PATH = re.compile(r"/(\w+)/\{session_id\}(/\w+)?")
 _PLAIN_PATH = re.compile(r"/\w+")
 _ANY_TEXT = "(?P<session_id>[^/]*)"
-_DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 
 
 def was_routed(request: web.Request) -> bool:
@@ -35,29 +33,16 @@ def was_routed(request: web.Request) -> bool:
 
 
 def is_followed_blindly(request: web.BaseRequest) -> bool:
-    """Return whether bytes have arrived after a request for an upgrade that was refused. aiohttp would parse all of
-    them again for each further such request among them."""
-    return bool(request.protocol._message_tail)
+    """Return whether the gateway cannot tell where the next request begins: the body was not valid HTTP, or bytes have
+    arrived after a request for an upgrade that was refused. aiohttp would parse all of these again for each further
+    such request among them."""
+    return bool(request.protocol._message_tail) or request.content.exception() is not None
 
 
 def peer_name_of(request: web.BaseRequest) -> object:
     """Return the name of the request's peer, as its transport gives it. aiohttp asks once for each connection; a
     transport asks the system each time."""
     return request.protocol.peername
-
-
-def choose_websocket(request: web.BaseRequest) -> bool:
-    """Return whether the request asks for an upgrade to `websocket`. If that is one of several protocols, the request
-    asks for it alone from now on: aiohttp compares the whole value."""
-    asked = request.headers.getall(hdrs.UPGRADE, ())
-    if len(asked) == 1 and asked[0].lower() == "websocket":
-        return True
-    if "websocket" not in (each.strip().lower() for each in ",".join(asked).split(",")):
-        return False
-    headers = CIMultiDict(request.headers)
-    headers[hdrs.UPGRADE] = "websocket"
-    request._cache["headers"] = CIMultiDictProxy(headers)
-    return True
 
 
 def answer_as_http11(request: web.BaseRequest) -> None:
@@ -168,6 +153,21 @@ class HttpProtocol(web.RequestHandler):
         """Whether the newest request, which waits for its answer, could not be parsed."""
         return bool(self._messages) and isinstance(self._messages[-1][0], _ErrInfo)
 
+    def break_body(self) -> None:
+        """Fail the body that was arriving when something came that could not be parsed: aiohttp lets its reader wait.
+
+        The reader gets a RequestPayloadError.
+        """
+        if len(self._messages) > 1:
+            body = self._messages[-2][1]
+        elif self._current_request is not None:
+            body = self._current_request.content
+        else:
+            return
+        if not body.is_eof():
+            body.set_exception(web.RequestPayloadError("the body is not valid HTTP"))
+            body.feed_eof()
+
     @property
     def is_given_up(self) -> bool:
         return self._force_close
@@ -249,72 +249,3 @@ def ignore_input(request: web.Request) -> None:
     """Drop what arrives on the WebSocket of this request from now on, without parsing it."""
     if isinstance(request.protocol, HttpProtocol):
         request.protocol.ignore_input()
-
-
-async def _read(reader: Any, count: int) -> None:
-    for _ in range(count):
-        await reader.read()
-
-
-class WebSocket(web.WebSocketResponse[bool]):
-    """A WebSocket that leaves its transport open after the close frame; its owner closes it later. Closing it while the
-    other side still sends would reset the connection, and the other side would lose the close frame."""
-
-    def _close_transport(self) -> None:
-        pass
-
-    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
-        """As aiohttp's, but forget what it met. The error's traceback refers to this socket: only the garbage collector
-        would free the two, rarely, with all that had arrived and was not read."""
-        try:
-            return await super().close(code=code, message=message, drain=drain)
-        finally:
-            self._exception = None
-
-    @property
-    def waiting(self) -> int:
-        """How many messages have arrived that have not been received."""
-        return 0 if self._reader is None else len(self._reader._buffer)
-
-    def received(self) -> Any:
-        """Return the next data message if it has arrived already, else None: `receive` waits for the next message of
-        any kind. Takes a third of the time of `receive`."""
-        reader, is_over = self._reader, self._closing or self._closed
-        if reader is None or not reader._buffer or reader._buffer[0][0].type not in _DATA or is_over:
-            return None
-        try:
-            reader.read().send(None)
-        except StopIteration as read:
-            return read.value
-        raise RuntimeError("a reader that holds a message waited for one")
-
-    def arrived(self, kind: WSMsgType, most: int, size: int) -> list[bytes]:
-        """Return the next messages of this kind that have arrived, `most` at most, and of this size together. They stay
-        until `drop`."""
-        reader = self._reader
-        if reader is None or not reader._buffer or self._closing or self._closed:
-            return []
-        found = []
-        for message, length in islice(reader._buffer, max(0, most)):
-            size -= length
-            if message.type is not kind or size < 0:
-                break
-            found.append(message.data)
-        return found
-
-    def drop(self, count: int) -> None:
-        """Drop this many messages that have arrived."""
-        assert self._reader is not None
-        try:
-            _read(self._reader, count).send(None)
-        except StopIteration:
-            return
-        raise RuntimeError("fewer messages than that have arrived")
-
-    async def read_out(self) -> None:
-        """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was
-        under way when the socket was closed."""
-        if self._closing and self._reader is not None:
-            with suppress(Exception):  # any error ends the wait as well
-                while (await self._reader.read()).type is not WSMsgType.CLOSE:
-                    pass

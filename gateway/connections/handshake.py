@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
-from turnwire.gateway.aiohttp_private import WebSocket, choose_websocket
+from turnwire.gateway.aiohttp_websocket_private import WebSocket, choose_websocket
 from turnwire.gateway.connections.closing import CLOSE_SECONDS
 from turnwire.protocol.codec import CODECS
 from turnwire.protocol.errors import InvalidMessage

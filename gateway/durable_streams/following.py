@@ -15,7 +15,7 @@ from turnwire.gateway.durable_streams.offsets import next_cursor, offset_of
 from turnwire.gateway.durable_streams.waiting import closing_time
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.rest.sse import SseFollower
-from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Picture
 from turnwire.gateway.watching.subscription import Frames, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.frame_encoder import one_line
@@ -70,10 +70,13 @@ class StreamFollower(SseFollower):
     def signal(self, key: str, payload: JsonObject) -> None:
         """Do nothing: signals are not items."""
 
-    def session_changed(self) -> None:
-        if not self.behind:
+    def session_changed(self, picture: Picture) -> None:
+        if not self.behind and self.cursor == self.state.record.last_seq:
             self._finish_if_closed()
         self.wake.set()  # wakes the wait for `patience`
+
+    def _show(self, picture: Picture) -> None:
+        """Do nothing: the session is not an item."""
 
     def session_erased(self) -> None:
         self.end()

@@ -12,7 +12,7 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.sessions.requests import Requests, View, view_of
 from turnwire.gateway.watching.audience import join, leave
-from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Picture
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.protocol.errors import NoSuchSession
 from turnwire.protocol.messages import JsonObject
@@ -36,7 +36,7 @@ class _Waiter:
     def signal(self, key: str, payload: JsonObject) -> None:
         """Do nothing: signals are not items."""
 
-    def session_changed(self) -> None:
+    def session_changed(self, picture: Picture) -> None:
         self.news.set()
 
     def erased(self) -> None:

@@ -44,7 +44,7 @@ class BodyReader:
         except TimeoutError:
             raise web.HTTPRequestTimeout(text=f"the body took longer than {self._seconds:g} s") from None
         except web.RequestPayloadError as error:
-            raise InvalidMessage("the body is cut short") from error
+            raise InvalidMessage("the body is cut short, or not valid HTTP") from error
         if len(body) > limit:
             raise self._too_large(limit)
         if body and not any_type:

@@ -21,7 +21,7 @@ _EXPOSED_HEADERS = (
 )
 _API_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _UPGRADE = 101
-_PRIVATE = ("/sessions", "/stats", "/tokens", "/import", *STREAM_PREFIXES)
+_PRIVATE = ("/sessions", "/stats", "/tokens", "/import", "/backup", "/webhooks", *STREAM_PREFIXES)
 """Prefixes of paths whose answers hold conversations or credentials and must not be cached."""
 
 SECURITY_HEADERS = {

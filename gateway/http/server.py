@@ -223,17 +223,18 @@ class _Connection(HttpProtocol):
         """Pass bytes on to aiohttp. Return whether it parses what follows."""
         if self._deaf:
             return False
-        if not self.expects_head:
-            super().data_received(data)
-            self._deaf = self.is_broken
-            return not self._deaf
-        if self._head_is_whole:
-            self._head, self._head_is_whole = b"", False
-        if len(self._head) < self.max_line_size:
-            self._head += data[: self.max_line_size]
-        heads = self.heads_read
+        heads = self.heads_read if self.expects_head else None
+        if heads is not None:
+            if self._head_is_whole:
+                self._head, self._head_is_whole = b"", False
+            if len(self._head) < self.max_line_size:
+                self._head += data[: self.max_line_size]
         super().data_received(data)
         self._deaf = self.is_broken
+        if self._deaf:
+            self.break_body()
+        if heads is None:
+            return not self._deaf
         if self.heads_read != heads:
             self._head_is_whole = True
             self._stop_head_timer()

@@ -53,7 +53,7 @@ def advance(
 def report_change(context: Context, state: SessionState, before: SessionStatus) -> None:
     """Report a change of the record, and show the session to those who watch if its status has changed."""
     if state.audience is not None and state.record.status != before:
-        state.audience.session_changed()
+        state.audience.session_changed(state.session())
     context.observer.changed(state, before)
 
 
@@ -84,7 +84,7 @@ def report_amendment(context: Context, state: SessionState, *, ours: bool = True
     `ours`: this gateway has just stored the change, so that the other gateways are told to look.
     """
     if state.audience is not None:
-        state.audience.session_changed()
+        state.audience.session_changed(state.session())
     context.observer.amended(state, ours=ours)
 
 

@@ -64,8 +64,8 @@ class Audience(Protocol):
     def signalled(self, key: str, payload: JsonObject) -> None:
         """Called when the publisher has sent a signal."""
 
-    def session_changed(self) -> None:
-        """Called when the session's status or another of its fields has changed."""
+    def session_changed(self, session: Session) -> None:
+        """Called when the session's status or another of its fields has changed, with the session as it is now."""
 
     def erased(self) -> None:
         """Called when the session has been erased. Nothing of it may be shown any more."""

@@ -15,12 +15,12 @@ from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.rest.streams import Streams
 from turnwire.gateway.sessions.requests import Requests
 from turnwire.gateway.watching.audience import join
-from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Picture
 from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import InvalidMessage, StorageUnavailable
 from turnwire.protocol.frame_encoder import one_line
-from turnwire.protocol.messages import JsonObject
+from turnwire.protocol.messages import JsonObject, Session
 
 COMMENT_SECONDS = 15.0
 """Pause between two comments. They keep proxies from closing an idle connection, and reveal a dead one."""
@@ -44,8 +44,8 @@ class SseFollower(EventSubscription):
         data = JSON.encode_value({"sessionId": self.state.session_id, "key": key, "payload": payload})
         return b"event: signal\ndata: %s\n\n" % one_line(data)
 
-    def session_frame(self) -> bytes:
-        return b"event: session\ndata: %s\n\n" % one_line(JSON.encode(self.state.session()))
+    def session_frame(self, picture: Picture) -> bytes:
+        return picture.frame(SSE, _session_frame)
 
     def caught_up_frame(self) -> bytes:
         return b'event: caughtUp\ndata: {"seq":%d}\n\n' % self.cursor
@@ -53,7 +53,7 @@ class SseFollower(EventSubscription):
     def begin(self, reconnect_after: float) -> None:
         """Queue the first message, which asks the client to wait this many seconds before it reconnects."""
         self.outbox.put(b"retry: %d\n\n" % round(reconnect_after * 1000))
-        self.outbox.put(self.session_frame())
+        self.outbox.put(_session_frame(self.state.session()))
 
     @property
     def patience(self) -> float:
@@ -82,6 +82,10 @@ class SseFollower(EventSubscription):
         """End the answer: the client reconnects with `Last-Event-ID`."""
         self.close()
         self.wake.set()
+
+
+def _session_frame(session: Session) -> bytes:
+    return b"event: session\ndata: %s\n\n" % one_line(JSON.encode(session))
 
 
 MakeFollower = Callable[[Watching, SessionState, int, FrameOutbox], SseFollower]

@@ -7,12 +7,11 @@ from typing import Protocol
 
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.state import SessionState
-from turnwire.gateway.watching.audience import Watchers
-from turnwire.gateway.watching.encoded_batch import EncodedBatch, Group
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Group, Picture
 from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import Codec
 from turnwire.protocol.errors import ErrorCode, SessionErased, TurnwireError
-from turnwire.protocol.messages import CaughtUp, JsonObject, Message, SessionPush
+from turnwire.protocol.messages import CaughtUp, JsonObject, Message, Session, SessionPush
 
 
 class Viewer(Protocol):
@@ -56,14 +55,11 @@ class SessionSubscription(EventSubscription):
         codec = self.viewer.codec
         return self.viewer.frame(codec.signal_frame(self.ref, self.state.session_id, key, codec.encode_value(payload)))
 
-    def session_frame(self) -> bytes:
-        audience = self.state.audience
-        if isinstance(audience, Watchers):
-            return audience.session_frame(self.group, self._make_session_frame)
-        return self._make_session_frame()
+    def session_frame(self, picture: Picture) -> bytes:
+        return picture.frame(self.group, self._make_session_frame)
 
-    def _make_session_frame(self) -> bytes:
-        return self.viewer.framed(SessionPush(self.ref, self.state.session()))
+    def _make_session_frame(self, session: Session) -> bytes:
+        return self.viewer.framed(SessionPush(self.ref, session))
 
     def caught_up_frame(self) -> bytes:
         return self.viewer.framed(CaughtUp(self.ref, self.cursor))

@@ -1,16 +1,16 @@
-"""The audience of one session. Each batch of events is encoded once for all watchers."""
+"""The audience of one session. What it is shown is encoded once for all watchers."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from turnwire.gateway.live.parties import Storing
 from turnwire.gateway.live.state import SessionState
-from turnwire.gateway.watching.encoded_batch import EncodedBatch
-from turnwire.protocol.messages import Event, JsonObject
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Picture
+from turnwire.protocol.messages import Event, JsonObject, Session
 
 SLICE: Final = 100
 """Watchers that are served before others get a turn: half a millisecond to one."""
@@ -23,6 +23,8 @@ MOST_SIGNALS: Final = 64
 """The most signals that wait for watchers to be served. With more, the oldest is dropped."""
 _FEW: Final = 4
 """Watchers that signals are shown to without a rest."""
+_MOST_PICTURES: Final = 2
+"""The most pictures of the session with the same status that wait for watchers to be served."""
 
 
 class Signal:
@@ -40,7 +42,7 @@ class Watcher(Protocol):
 
     def offer(self, batch: EncodedBatch) -> None: ...
     def signal(self, key: str, payload: JsonObject) -> None: ...
-    def session_changed(self) -> None: ...
+    def session_changed(self, picture: Picture) -> None: ...
     def erased(self) -> None: ...
     def rolled_back(self, last_seq: int) -> None: ...
 
@@ -50,8 +52,9 @@ class Watchers:
 
     Events are offered to one slice of the watchers after the other, and other work gets a turn in between. Events that
     become durable meanwhile wait, and are then offered together. Signals wait in their order among the events; a newer
-    one takes the place of a waiting one of its key. All other news is told at once, after all events before it. A
-    watcher that joins at the head meanwhile ignores the events up to there.
+    one takes the place of a waiting one of its key. Changes of the session wait in their order, too, each as it was
+    then; of those with the same status, the first and the newest wait. Erasures and rollbacks are told at once. A
+    watcher that joins at the head meanwhile ignores what came before.
 
     Acks go first: while anybody waits for one, slices get half of the time. If events come faster than a large audience
     is served, it also rests after each round for as long as the round took. More events then go together into a frame,
@@ -66,11 +69,11 @@ class Watchers:
         "_is_due",
         "_rest",
         "_rests",
-        "_shared",
         "_spent",
         "_storing",
         "_waiting",
         "_was_left",
+        "changes",
         "watchers",
     )
 
@@ -78,13 +81,15 @@ class Watchers:
         """`clock`: seconds. The loop's clock is unsuitable, because it stands still during a pass."""
         self.watchers: dict[Watcher, None] = {}
         """In order of arrival, which is roughly that of their sockets in memory: a set makes fan-out 10 % slower."""
+        self.changes = 0
+        """The number of changes of the session that the audience has been told of."""
         self._clock = clock
-        self._batch: EncodedBatch | list[Signal] | None = None
+        self._batch: EncodedBatch | list[Signal] | Picture | None = None
         self._rest: Sequence[Watcher] = ()
         """The watchers that `_batch` has not been offered to yet."""
         self._was_left = False
         """Whether one of `_rest` may have left."""
-        self._waiting: list[Event | Signal] = []
+        self._waiting: list[Event | Signal | Picture] = []
         """What comes after `_batch`."""
         self._is_due = False
         """Whether the loop is about to call `_go_on`."""
@@ -95,8 +100,6 @@ class Watchers:
         self._storing: Storing | None = None
         self._rests = False
         """Whether a rest is due after `_batch`: its events came while the one before was offered."""
-        self._shared: dict[Hashable, bytes] | None = None
-        """The frames that show the session, while it is shown to all watchers."""
 
     def remove(self, watcher: Watcher) -> None:
         """Offer nothing more to this watcher."""
@@ -155,38 +158,46 @@ class Watchers:
         count = max(1, SLICE // len(batch)) if isinstance(batch, list) else SLICE
         served, self._rest = self._rest[:count], self._rest[count:]
         for watcher in served:
-            if isinstance(batch, list):
+            if isinstance(batch, EncodedBatch):
+                watcher.offer(batch)
+            elif isinstance(batch, Picture):
+                watcher.session_changed(batch)
+            else:
                 for signal in batch:
                     watcher.signal(signal.key, signal.payload)
-            else:
-                watcher.offer(batch)
         if not self._rest:
             self._batch = None
 
     def _begin_round(self) -> None:
-        """Begin with what waits: all events up to the next signal, or all signals up to the next event."""
+        """Begin with what waits: a picture of the session, or all events or all signals up to something else."""
         events: list[Event] = []
         signals: list[Signal] = []
+        picture: Picture | None = None
         for each in self._waiting:
-            if not isinstance(each, Signal) and not signals:
+            if isinstance(each, Event) and not signals:
                 events.append(each)
             elif isinstance(each, Signal) and not events:
                 signals.append(each)
             else:
+                picture = each if isinstance(each, Picture) and not events and not signals else None
                 break
-        self._waiting = self._waiting[len(events) + len(signals) :]
-        self._batch = EncodedBatch(events) if events else signals
+        self._waiting = self._waiting[(len(events) + len(signals)) or 1 :]
+        self._batch = EncodedBatch(events) if events else picture or signals
         self._rest, self._spent = tuple(self.watchers), 0.0
         self._rests = len(self._rest) > (_FEW if signals else SLICE) and len(events) != 1
 
     def _finish(self) -> None:
-        """Offer all events that wait to all watchers. Signals that wait for a large audience are dropped."""
+        """Offer all that waits to all watchers, but to a large audience no signals."""
+        self._spare_signals()
+        while self._rest or self._waiting:
+            self._serve_slice()
+
+    def _spare_signals(self) -> None:
+        """Drop the signals that wait for a large audience."""
         if len(self.watchers) > SLICE:
             self._waiting = [each for each in self._waiting if not isinstance(each, Signal)]
             if isinstance(self._batch, list):
                 self._batch, self._rest = None, ()
-        while self._rest or self._waiting:
-            self._serve_slice()
 
     def signalled(self, key: str, payload: JsonObject) -> None:
         signals = [each for each in self._waiting if isinstance(each, Signal)]
@@ -199,24 +210,16 @@ class Watchers:
         if not self._is_due:
             self._go_on()
 
-    def session_changed(self) -> None:
-        self._finish()
-        self._shared = {}
-        try:
-            for watcher in tuple(self.watchers):
-                watcher.session_changed()
-        finally:
-            self._shared = None
-
-    def session_frame(self, group: Hashable, make: Callable[[], bytes]) -> bytes:
-        """Return the frame that `make` makes to show the session. While the session is shown to all watchers, those of
-        a group, which get the same frame, share it."""
-        frame = None if self._shared is None else self._shared.get(group)
-        if frame is None:
-            frame = make()
-            if self._shared is not None:
-                self._shared[group] = frame
-        return frame
+    def session_changed(self, session: Session) -> None:
+        self._spare_signals()
+        self.changes += 1
+        pictures = [each for each in self._waiting if isinstance(each, Picture)]
+        alike = [each for each in pictures if each.session.status == session.status]
+        if len(alike) >= _MOST_PICTURES:
+            self._waiting.remove(alike[-1])
+        self._waiting.append(Picture(session, self.changes))
+        if not self._is_due:
+            self._go_on()
 
     def erased(self) -> None:
         self._batch, self._rest, self._waiting = None, (), []
@@ -248,3 +251,8 @@ def leave(state: SessionState, watcher: Watcher) -> None:
 def watchers_of(state: SessionState) -> dict[Watcher, None]:
     """Return the session's watchers; empty if there are none."""
     return state.audience.watchers if isinstance(state.audience, Watchers) else {}
+
+
+def changes_of(state: SessionState) -> int:
+    """Return the number of changes that the session's watchers have been told of."""
+    return state.audience.changes if isinstance(state.audience, Watchers) else 0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.audience import join, leave
-from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Picture
 from turnwire.gateway.watching.subscription import Watching
 from turnwire.protocol.control.commands import Outcome, control_of
 from turnwire.protocol.messages import JsonObject
@@ -79,5 +79,5 @@ class CommandWatch:
     # Of no interest to a command
 
     def signal(self, key: str, payload: JsonObject) -> None: ...
-    def session_changed(self) -> None: ...
+    def session_changed(self, picture: Picture) -> None: ...
     def rolled_back(self, last_seq: int) -> None: ...

@@ -1,12 +1,12 @@
-"""Events that have become durable together, encoded once for all who watch."""
+"""What a session shows, encoded once for all who watch: events that have become durable together, and itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from turnwire.gateway.connections.frames import server_frame
 from turnwire.protocol.codec import Codec
-from turnwire.protocol.messages import Event
+from turnwire.protocol.messages import Event, Session
 
 _ENVELOPE_BYTES = 8 * 1024
 """Room in a frame for what stands beside its events: the ref and the sessionId."""
@@ -49,6 +49,25 @@ class EncodedBatch:
                 for part, last in lists
             ]
         return frames
+
+
+class Picture:
+    """A session as it was after a change. Encoded when first needed."""
+
+    __slots__ = ("_frames", "number", "session")
+
+    def __init__(self, session: Session, number: int) -> None:
+        self.session = session
+        self.number = number
+        """How many changes its audience has been told of, this one included."""
+        self._frames: dict[Hashable, bytes] = {}
+
+    def frame(self, group: Hashable, make: Callable[[Session], bytes]) -> bytes:
+        """Return the frame that `make` makes of the session. Watchers of the same group share it."""
+        frame = self._frames.get(group)
+        if frame is None:
+            frame = self._frames[group] = make(self.session)
+        return frame
 
 
 def _encode(codec: Codec, events: Sequence[Event], max_bytes: int) -> list[tuple[bytes, int]]:

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.state import SessionState
-from turnwire.gateway.watching.audience import join, leave
-from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.audience import changes_of, join, leave
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Picture
 from turnwire.gateway.watching.replays import Frames, Replays
 from turnwire.protocol.messages import JsonObject
 from turnwire.protocol.replay import Gap, overlap
@@ -47,7 +47,7 @@ class EventSubscription(ABC):
 
     __slots__ = (
         "_caught_up_due",
-        "_session_due",
+        "_shown",
         "_watching",
         "_window",
         "behind",
@@ -65,7 +65,8 @@ class EventSubscription(ABC):
         self.behind = True  # until `start`
         self.closed = False
         self._window = _FIRST_WINDOW
-        self._session_due = False
+        self._shown = 0
+        """How many changes of the session, as its audience counts them, the watcher has been shown."""
         self._caught_up_due = True
 
     # Defined by each kind of watcher
@@ -77,7 +78,7 @@ class EventSubscription(ABC):
     def signal_frame(self, key: str, payload: JsonObject) -> bytes: ...
 
     @abstractmethod
-    def session_frame(self) -> bytes: ...
+    def session_frame(self, picture: Picture) -> bytes: ...
 
     @abstractmethod
     def caught_up_frame(self) -> bytes: ...
@@ -97,8 +98,9 @@ class EventSubscription(ABC):
     # Called by the session
 
     def start(self) -> None:
-        """Watch the session from the cursor on."""
+        """Watch the session from the cursor on. The client knows it as it is now."""
         join(self.state, self)
+        self._shown = changes_of(self.state)
         self._watching.watch_changed(self.state)
         if self.cursor == self.state.record.last_seq:
             self._join()
@@ -123,12 +125,11 @@ class EventSubscription(ABC):
         if not self.behind and self.outbox.has_room:
             self.outbox.put(self.signal_frame(key, payload), key=(self, key), of=self)
 
-    def session_changed(self) -> None:
-        self._session_due = True
-        if self.behind:
+    def session_changed(self, picture: Picture) -> None:
+        if self.behind or picture.number <= self._shown:
             return
         if self.outbox.has_room:
-            self._join()
+            self._show(picture)
         else:
             self._fall_behind()
 
@@ -192,12 +193,16 @@ class EventSubscription(ABC):
         if self._caught_up_due:
             self._caught_up_due = False
             self.outbox.put(self.caught_up_frame(), of=self)
-        if self._session_due:
-            self._session_due = False
-            self.outbox.put(self.session_frame(), of=self)
+        changes = changes_of(self.state)
+        if changes > self._shown:
+            self._show(Picture(self.state.session(), changes))
         if joins and self.state.interims is not None:
             for key, payload in self.state.interims.kept.items():
                 self.signal(key, payload)
+
+    def _show(self, picture: Picture) -> None:
+        self._shown = picture.number
+        self.outbox.put(self.session_frame(picture), of=self)
 
     def close(self) -> None:
         """Stop watching."""

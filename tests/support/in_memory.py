@@ -136,7 +136,7 @@ class Crowd:
     def signalled(self, key: str, payload: JsonObject) -> None:
         self.signals.append(key)
 
-    def session_changed(self) -> None:
+    def session_changed(self, session: Session) -> None:
         self.changes += 1
 
     def erased(self) -> None:

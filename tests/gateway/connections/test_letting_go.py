@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.gateways import Gateway, new_id
 from tests.support.sockets import RawSocket, client_frame, publish_path, until
-from turnwire.gateway.aiohttp_private import WebSocket
+from turnwire.gateway.aiohttp_websocket_private import WebSocket
 from turnwire.gateway.connections.connection import Connection
 from turnwire.gateway.live.live_session import LiveSession
 

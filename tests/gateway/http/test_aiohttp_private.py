@@ -25,12 +25,12 @@ from turnwire.gateway.aiohttp_private import (
     QuickRoutes,
     Runner,
     Server,
-    WebSocket,
     answer_as_http11,
     was_routed,
 )
+from turnwire.gateway.aiohttp_websocket_private import WebSocket
 
-MODULES = ("turnwire.gateway.aiohttp_private", "turnwire.gateway.aiohttp_client_private")
+MODULES = tuple(f"turnwire.gateway.aiohttp_{part}private" for part in ("", "websocket_", "client_"))
 AIOHTTP = ("web.", "aiohttp.")
 DERIVED = re.compile(r"^class \w+\([^)]*\b(?:web|aiohttp)\.", re.MULTILINE)
 

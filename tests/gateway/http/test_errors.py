@@ -189,17 +189,56 @@ async def test_a_request_that_is_not_http_gets_the_envelope_and_logs_no_tracebac
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_a_broken_chunk_in_a_body_gets_one_answer(gateway: Gateway) -> None:
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"\r\nzz\r\n",
+        b"xx",
+        b"\r\n0\r\nX T: y\r\n\r\n",
+        b"\r\n0\r\nX-T: " + b"y" * 9000,
+        b"\r\n0\r\n" + b"X-T: y\r\n" * 500,
+    ],
+)
+async def test_a_body_that_goes_on_badly_gets_one_answer_at_once(gateway: Gateway, rest: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(b"POST /sessions HTTP/1.1\r\n" + HOST + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"lan')
-    await writer.drain()
-    writer.write(b"\r\nzz\r\n")
-    async with asyncio.timeout(10):
+    writer.write(b"POST /sessions HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b'5\r\n{"lan' + rest)
+    async with asyncio.timeout(5):  # a body may take ten seconds
         answer = await reader.read()
     writer.close()
+    assert answer.count(b"HTTP/1.1 ") == 1
     status, headers, envelope = parsed(answer)
-    assert status == 400
+    assert (status, headers["Connection"]) == (400, "close")
+    assert envelope["message"] == ["the body is cut short, or not valid HTTP"]
     check_envelope(envelope, status, headers)
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "method", "fault"),
+    [
+        (
+            b"POST /sessions HTTP/1.1\r\n" + HOST + b'\r\n{"language":"en"}',
+            400,
+            "POST",
+            "what follows it is not a request",
+        ),
+        (
+            b"GET /sessions HTTP/1.1\r\n" + HOST + b"\r\nnonsense\r\n\r\n",
+            400,
+            "GET",
+            "what follows it is not a request",
+        ),
+        (b"BREW-TEA2 /pot HTTP/1.1\r\n" + HOST + b"\r\n", 501, "BREW-TEA2", "BREW-TEA2 is not a known method"),
+        (b"B(EW /pot HTTP/1.1\r\n" + HOST + b"\r\n", 400, "UNKNOWN", "Invalid method encountered"),
+    ],
+)
+async def test_only_an_unknown_method_is_called_that(
+    gateway: Gateway, head: bytes, status: int, method: str, fault: str
+) -> None:
+    found, _, envelope = parsed(await gateway.send_raw(head))
+    assert (found, envelope["method"]) == (status, method)
+    assert envelope["message"][0].endswith(fault)
 
 
 @pytest.mark.parametrize("path", ["/health", "/nope"])

@@ -135,7 +135,8 @@ async def test_every_rest_route_answers_head_like_get(gateway: Gateway) -> None:
 
 async def test_answers_with_conversations_are_not_cacheable(gateway: Gateway) -> None:
     session_id = await gateway.create()
-    for path in ("/sessions", f"/sessions/{session_id}", f"/sessions/{session_id}/events", "/sessions/nowhere"):
+    of_session = (f"/sessions/{session_id}", f"/sessions/{session_id}/events", f"/sessions/{session_id}/stats")
+    for path in ("/sessions", *of_session, "/sessions/nowhere", "/stats", "/backup", "/webhooks"):
         async with gateway.request("GET", path) as response:
             assert response.headers["Cache-Control"] == "no-store"
 

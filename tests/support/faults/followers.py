@@ -10,7 +10,7 @@ from tests.support.faults.world import Gateway, World
 from tests.support.history import Entry, Following, entry_of
 from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.live_session import LiveSession
-from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Picture
 from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
 from turnwire.protocol.codec import JSON
 from turnwire.protocol.errors import StorageUnavailable, TurnwireError
@@ -52,7 +52,7 @@ class Reader(EventSubscription):
     def signal_frame(self, key: str, payload: JsonObject) -> bytes:
         raise AssertionError("nobody signals")
 
-    def session_frame(self) -> bytes:
+    def session_frame(self, picture: Picture) -> bytes:
         return b"session"
 
     def caught_up_frame(self) -> bytes:

@@ -13,6 +13,7 @@ from turnwire.gateway.live.catching_up import is_stale
 from turnwire.gateway.live.items import RenewItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.protocol.errors import NoSuchSession, StorageUnavailable
+from turnwire.protocol.messages import Session
 
 
 async def renew(live: LiveSession) -> None:
@@ -55,8 +56,8 @@ async def test_an_end_at_another_gateway_is_shown_after_the_last_events(
         def advanced(self, news: object, storing: object) -> None:
             shown.append("events")
 
-        def session_changed(self) -> None:
-            shown.append(live.state.record.status)
+        def session_changed(self, session: Session) -> None:
+            shown.append(session.status)
 
     live.state.audience = Watcher()
     await there.append(elsewhere, *events("a", "b"))

@@ -8,9 +8,9 @@ from turnwire.gateway.connections.outbox import FrameOutbox
 from turnwire.gateway.live.context import WaitingBytes
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.watching.audience import Watchers
-from turnwire.gateway.watching.encoded_batch import EncodedBatch
+from turnwire.gateway.watching.encoded_batch import EncodedBatch, Picture
 from turnwire.gateway.watching.subscription import EventSubscription, Frames, Watching
-from turnwire.protocol.messages import Event, JsonObject
+from turnwire.protocol.messages import Event, JsonObject, SessionStatus
 from turnwire.store.sessions import SessionRecord
 
 OFFER_SECONDS = 20e-6
@@ -21,7 +21,7 @@ async def nowhere(_frame: bytes) -> None:
 
 
 class Listener(EventSubscription):
-    """A watcher that notes what it is given: seqs, and `session` for each picture of the session."""
+    """A watcher that notes what it is given: seqs, and the status and lastSeq of each picture of the session."""
 
     def __init__(self, state: SessionState, order: list[Listener], passes: Passes) -> None:
         watching = Watching(None, lambda: 0.0, lambda: None)  # type: ignore[arg-type]  # the store is not asked
@@ -42,8 +42,10 @@ class Listener(EventSubscription):
         self.heard.append(f"{key}{payload.get('n', '')}")
         return b""
 
-    def session_frame(self) -> bytes:
-        self.heard.append("session")
+    def session_frame(self, picture: Picture) -> bytes:
+        self.order.append(self)
+        self.passes.done(OFFER_SECONDS)
+        self.heard.append(f"{picture.session.status} {picture.session.last_seq}")
         return b""
 
     def caught_up_frame(self) -> bytes:
@@ -89,6 +91,11 @@ class Stage:
         first = self.state.record.last_seq + 1
         self.state.record.last_seq += count
         self.audience.advanced([event(seq) for seq in range(first, first + count)], self.storing)
+
+    def change(self, status: SessionStatus | None = None) -> None:
+        """Change the session's status, or anything else, as `advancing` does."""
+        self.state.record.status = status or self.state.record.status
+        self.audience.session_changed(self.state.session())
 
     def heard(self) -> list[list[int | str]]:
         return [listener.heard for listener in self.listeners]

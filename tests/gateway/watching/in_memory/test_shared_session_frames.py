@@ -58,7 +58,7 @@ def test_watchers_with_one_codec_and_ref_share_the_frame_that_shows_the_session(
     for status in ("active", "completed"):
         state.record.status = status
         made.clear()
-        audience.session_changed()
+        audience.session_changed(state.session())
         pushes = [each for each in made if isinstance(each, SessionPush)]
         assert [(push.ref, push.session.status) for push in pushes] == [("a", status), ("a", status), ("b", status)]
         expected = [codec.encode(SessionPush(ref, state.session())) for codec, ref in groups]
