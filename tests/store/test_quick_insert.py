@@ -110,6 +110,13 @@ async def test_a_batch_whose_log_is_in_doubt_or_that_cannot_be_sent_is_left_to_a
         ({"ok": 1.0, "n": 2}, 0, ProtocolError),
         ({"ok": 1.0, "n": 2, "writeErrors": []}, 0, ProtocolError),
         ({"ok": 1.0}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [{"code": 11000}]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [{"index": None}]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [{"index": 3, "code": 11000}]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [{"index": -1, "code": 11000}]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [7]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": {"index": 0}}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 3, "writeConcernError": "late"}, 0, ProtocolError),
         (None, 0, AutoReconnect),
     ],
 )
