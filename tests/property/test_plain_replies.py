@@ -15,9 +15,11 @@ from bson.timestamp import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 from pymongo import helpers_shared, message
+from pymongo.errors import PyMongoError
 
-from tests.property.wire_values import search
+from tests.property.wire_values import json_values, search
 from turnwire.store.driver.replies import PlainReplies
+from turnwire.store.lanes.inserts import said_by
 
 Document = dict[str, Any]
 
@@ -173,3 +175,33 @@ def test_the_driver_would_have_read_the_same(steps: list[tuple[str, Document, bo
         if not check(known, reply) and actual is not None:
             known.keep(bytearray(reply), actual)
             check(known, reply)
+
+
+_errors = st.lists(
+    st.fixed_dictionaries({"index": st.integers(-1, 3) | json_values, "code": st.just(11000)}), max_size=2
+)
+
+
+@search(300)
+@given(
+    st.fixed_dictionaries(
+        {"ok": st.just(1.0)},
+        optional={
+            "n": st.integers(0, 3) | json_values,
+            "writeErrors": _errors | json_values,
+            "writeConcernError": st.none() | st.just({"code": 64}) | json_values,
+        },
+    )
+)
+def test_an_insert_counts_as_stored_only_if_the_reply_says_that_all_of_it_is(reply: Document) -> None:
+    try:
+        said, fault = said_by(reply, 2)
+    except PyMongoError:
+        return
+    assert reply.get("writeConcernError") is None
+    if fault is None:
+        assert said == reply["n"] == 2
+        assert not reply.get("writeErrors")
+    else:
+        assert 0 <= said < 2
+        assert fault == reply["writeErrors"][0]
