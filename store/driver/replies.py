@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from bson.timestamp import Timestamp
+
 Document = dict[str, Any]
 
 _PLAIN: Final = frozenset({"n", "ok", "electionId", "opTime", "operationTime", "$clusterTime"})
 """The fields of a reply that says nothing but that all is well."""
-_TIMES: Final = (b"\x11clusterTime\0", b"\x11operationTime\0", b"\x11ts\0")
-"""How fields with a time of the cluster begin. A counter of four bytes follows, and then the seconds."""
+_TIMES: Final = {
+    b"\x11clusterTime\0": ("$clusterTime", "clusterTime"),
+    b"\x11operationTime\0": ("operationTime",),
+    b"\x11ts\0": ("opTime", "ts"),
+}
+"""How fields with a time of the cluster begin, and where they are. A counter of four bytes follows, and then the
+seconds."""
+_BEGIN: Final = bytes(5)
+"""No flags, and a section that is a document."""
 _COUNTER: Final = bytes(4)
 _LARGEST: Final = 1024
 """Bytes. A longer reply is not a plain one."""
@@ -39,14 +48,29 @@ class PlainReplies:
 
     def keep(self, reply: bytearray, document: Document) -> None:
         """Recognize such a reply from now on, if it is plain."""
-        if len(reply) > _LARGEST or not document.keys() <= _PLAIN:
+        if len(reply) > _LARGEST or not reply.startswith(_BEGIN) or not document.keys() <= _PLAIN:
             return
-        begins = [(reply.find(name), len(name)) for name in _TIMES]
-        at = tuple(begin + size for begin, size in begins if begin >= 0)
+        at = _counters(reply, document)
+        if at is None:
+            return
         if at != self._at or len(self._known) >= _MOST:
             self._known.clear()
             self._at = at
         self._known[_without(at, reply)] = document
+
+
+def _counters(reply: bytearray, document: Document) -> tuple[int, ...] | None:
+    """Return where the counters are. None if bytes that are no time look like one: they must not be ignored."""
+    at = []
+    for name, path in _TIMES.items():
+        value: Any = document
+        for field in path:
+            value = value.get(field) if isinstance(value, dict) else None
+        if reply.count(name) != isinstance(value, Timestamp):
+            return None
+        if isinstance(value, Timestamp):
+            at.append(reply.index(name) + len(name))
+    return tuple(at)
 
 
 def _without(at: tuple[int, ...], reply: bytearray) -> bytes:

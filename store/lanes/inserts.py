@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from pymongo.errors import WriteConcernError
+from pymongo.errors import ProtocolError, WriteConcernError
 
 _WRITE_CONCERN = {"w": "majority", "j": True}
 
@@ -73,12 +73,19 @@ class OrderedInsert:
 
 
 def said_by(reply: Document, count: int) -> tuple[int, Document | None]:
-    """Return what an `OrderedInsert` of so many documents returns. Raises WriteConcernError if it is unknown what is
-    stored durably."""
-    concern = reply.get("writeConcernError")
-    if concern is not None:  # stored, but not known to be durable
-        raise WriteConcernError(str(concern.get("errmsg")), concern.get("code"), concern)
-    errors = reply.get("writeErrors")
-    if not errors:
+    """Return what an `OrderedInsert` of so many documents returns. Raises WriteConcernError or ProtocolError if it is
+    unknown what is stored durably."""
+    concern, errors = reply.get("writeConcernError"), reply.get("writeErrors")
+    if concern is None and not errors and reply.get("n") == count:
         return count, None
-    return int(errors[0]["index"]), errors[0]
+    try:
+        if concern is not None:  # stored, but not known to be durable
+            raise WriteConcernError(str(concern.get("errmsg")), concern.get("code"), concern)
+        if not errors:
+            raise ValueError(f"it counts {reply.get('n')!r} of {count} documents and names no error")
+        said = int(errors[0]["index"])
+        if not 0 <= said < count:
+            raise ValueError(f"it names an error of document {said} of {count}")
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ProtocolError(f"Got a reply to an insert that cannot be read: {error!r}") from error
+    return said, errors[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bson.errors import InvalidDocument
-from pymongo.errors import AutoReconnect, WriteConcernError
+from pymongo.errors import AutoReconnect, ProtocolError, WriteConcernError
 
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.lanes.appends import PendingAppend
@@ -107,6 +107,16 @@ async def test_a_batch_whose_log_is_in_doubt_or_that_cannot_be_sent_is_left_to_a
     [
         ({"ok": 1.0, "n": 1, "writeErrors": [{"index": 1, "code": 11000}]}, 1, None),
         ({"ok": 1.0, "n": 3, "writeConcernError": {"code": 64, "errmsg": "late"}}, 0, WriteConcernError),
+        ({"ok": 1.0, "n": 2}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 2, "writeErrors": []}, 0, ProtocolError),
+        ({"ok": 1.0}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [{"code": 11000}]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [{"index": None}]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [{"index": 3, "code": 11000}]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [{"index": -1, "code": 11000}]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": [7]}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 0, "writeErrors": {"index": 0}}, 0, ProtocolError),
+        ({"ok": 1.0, "n": 3, "writeConcernError": "late"}, 0, ProtocolError),
         (None, 0, AutoReconnect),
     ],
 )

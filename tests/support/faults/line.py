@@ -64,8 +64,9 @@ class Line:
         if isinstance(command, str):
             return {"ok": 1, "version": "8.0.0"}
         documents = command["documents"]
+        count = len(documents)
         forges = self.database.forges and self._random.random() < self.database.forges
-        forged = self._random.randrange(len(documents)) if forges else None
+        forged = self._random.randrange(count) if forges else None
         if forged is not None and self._random.random() < 0.5:
             documents = []  # nor are the documents before it stored, although the answer says so
         try:
@@ -78,7 +79,7 @@ class Line:
             return {"ok": 1, "writeErrors": errors, "writeConcernError": next(iter(concerns), None)}
         if forged is not None:
             return {"ok": 1, "writeErrors": [{"index": forged, "code": DUPLICATE_KEY, "errmsg": "duplicate key"}]}
-        return {"ok": 1}
+        return {"ok": 1, "n": count}
 
     async def in_thread(self, command: Document) -> Document:
         """Carry out a command. Its connection is held afterwards for those that are sent at once."""
