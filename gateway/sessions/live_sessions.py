@@ -41,6 +41,8 @@ class LiveSessions:
         self._opening: dict[str, asyncio.Task[None]] = {}
         self.finish_erasure: Callable[[str], Awaitable[object]] = _nothing
         """Waits until a session of this id that is being erased is gone."""
+        self.left: Callable[[str], None] = _ignore
+        """Called with the id of each session that has left memory."""
 
     def find(self, session_id: str) -> LiveSession | None:
         """Return the session if it is in memory. Counts as a use of it."""
@@ -123,6 +125,7 @@ class LiveSessions:
         self.live.pop(session_id, None)
         self.idle.pop(session_id, None)
         self.memory.leave(session_id)
+        self.left(session_id)
 
     async def create(self, record: SessionRecord) -> tuple[LiveSession, bool]:
         """Create the session of this record, unless one with its id exists, which stays as it is.
@@ -221,6 +224,10 @@ class LiveSessions:
 
 async def _nothing(_session_id: str) -> None:
     """Do nothing: nobody erases sessions here."""
+
+
+def _ignore(_session_id: str) -> None:
+    """Do nothing: nobody counts the sessions here."""
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

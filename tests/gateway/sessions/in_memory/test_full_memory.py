@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from tests.support.in_memory import pass_time
+from tests.support.in_memory import MemoryGateway, pass_time
 from tests.support.memory_fixtures import StartMemory
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions import live_sessions
@@ -60,3 +60,15 @@ async def test_full_memory_finds_every_session_that_was_idle_when_it_was_tended(
         await here.create("t")
         assert looks == {"s6": 1, "s7": 1}
         assert ("s7" in here.live, list(here.sessions.idle)) == (False, [])
+
+
+async def test_whoever_counts_sessions_is_told_of_each_that_leaves_memory(here: MemoryGateway) -> None:
+    left = list[str]()
+    here.sessions.left = left.append
+    evicted, erased, stays = [await here.create(name) for name in ("evicted", "erased", "stays")]
+    assert here.sessions.evict(evicted)
+    await here.parts.erasing.erase("erased", force=False)
+    with stays.held():
+        assert not here.sessions.evict(stays)
+    here.sessions.remove(erased.state)
+    assert left == ["evicted", "erased"]
