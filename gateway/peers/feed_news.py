@@ -133,7 +133,8 @@ class FeedNews:
         self._pending.pop(session_id, None)
 
     def push(self) -> None:
-        self._telling.wake(self._tell)
+        if self._pending:
+            self._telling.wake(self._tell)
 
     # --- what has changed elsewhere ----------------------------------------------------------------------------------
 
