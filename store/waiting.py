@@ -16,6 +16,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _HOLES = 10
 _EARLY = 0.001
 """Seconds by which a timer may fire too early, because uvloop counts in milliseconds."""
+_A_SECOND = 100
 _TOO_LATE = "the storage did not answer in time; try again"
 
 
@@ -45,39 +46,44 @@ async def shared(task: asyncio.Task[T]) -> T:
 
 class Deadlines:
     """The deadlines of many futures, with a single timer. A timer for each would take longer to set and cancel than
-    most answers take to arrive."""
+    most answers take to arrive. The timer looks only at those that are due: tens of thousands may wait."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._ends: dict[asyncio.Future[Any], float] = {}
+        self._due: dict[int, set[asyncio.Future[Any]]] = {}
+        """Deadline in hundredths of a second, rounded up → futures."""
         self._timer: asyncio.TimerHandle | None = None
         self._fires_at = math.inf
 
     async def result(self, future: asyncio.Future[T], end: float) -> T:
         """Await the future's result. Raises StorageUnavailable if there is none by `end`, on the loop's clock."""
-        self._ends[future] = end
-        if end < self._fires_at:
-            self._set_timer(end)
+        moment = math.ceil(end * _A_SECOND)
+        waiting = self._due.setdefault(moment, set())
+        waiting.add(future)
+        if moment < self._fires_at:
+            self._set_timer(moment)
         try:
             return await future
         finally:
-            del self._ends[future]
+            waiting.discard(future)
+            if not waiting and self._due.get(moment) is waiting:
+                del self._due[moment]
 
-    def _set_timer(self, end: float) -> None:
+    def _set_timer(self, moment: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(end, self._expire)
-        self._fires_at = end
+        self._timer = self._loop.call_at(moment / _A_SECOND, self._expire)
+        self._fires_at = moment
 
     def _expire(self) -> None:
         self._timer, self._fires_at = None, math.inf
-        now = self._loop.time() + _EARLY
-        for future, end in self._ends.items():
-            if end <= now and not future.done():
-                future.set_exception(StorageUnavailable(_TOO_LATE))
-        later = [end for end in self._ends.values() if end > now]
-        if later:
-            self._set_timer(min(later))
+        now = (self._loop.time() + _EARLY) * _A_SECOND
+        for moment in [each for each in self._due if each <= now]:
+            for future in self._due.pop(moment):
+                if not future.done():
+                    future.set_exception(StorageUnavailable(_TOO_LATE))
+        if self._due:
+            self._set_timer(min(self._due))
 
 
 async def persist(operation: Callable[[], Awaitable[T]], wanted: asyncio.Future[Any] | None = None) -> T:

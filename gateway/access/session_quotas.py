@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from turnwire.gateway.access.audit import Audit
 from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.rates import Rates
 from turnwire.gateway.access.refusals import rate_limited
-
-_LOOK_SECONDS: Final = 1.0
-"""Minimum pause between two checks for sessions of a principal that have left memory."""
 
 
 class SessionQuotas:
@@ -31,8 +27,10 @@ class SessionQuotas:
         self._audit = audit
         self._is_live = is_live
         self._exists = exists
-        self._held: dict[str, dict[str, None]] = {}
-        self._looked_at: dict[str, float] = {}
+        self._held: dict[str, set[str]] = {}
+        """Principal → its sessions in memory."""
+        self._holders: dict[str, set[str]] = {}
+        """sessionId → the principals that hold it."""
 
     async def check(self, principal: Principal, session_id: str) -> None:
         """Raise Refusal (429) if the principal is over its rate of new sessions, unless the session exists already.
@@ -58,27 +56,18 @@ class SessionQuotas:
         held = self._held.get(principal.id)
         if not most or held is None or session_id in held or len(held) < most:
             return
-        now = self._rates.clock()
-        if now - self._looked_at.get(principal.id, -_LOOK_SECONDS) >= _LOOK_SECONDS:
-            self._looked_at[principal.id] = now
-            self._forget_evicted(principal.id)
-        if len(self._held.get(principal.id, ())) >= most:
-            raise rate_limited("live_sessions", f"this credential has {most} live sessions, which is the limit", 1)
+        raise rate_limited("live_sessions", f"this credential has {most} live sessions, which is the limit", 1)
 
     def owns(self, principal: Principal, session_id: str) -> None:
         """Note that the principal has created or claimed this session."""
-        if self._rates.max_live_sessions:
-            self._held.setdefault(principal.id, {})[session_id] = None
+        if self._rates.max_live_sessions and self._is_live(session_id):
+            self._held.setdefault(principal.id, set()).add(session_id)
+            self._holders.setdefault(session_id, set()).add(principal.id)
 
-    async def forget_evicted(self) -> None:
-        """Forget sessions that have left memory. Call this from time to time."""
-        for principal_id in tuple(self._held):
-            self._forget_evicted(principal_id)
-
-    def _forget_evicted(self, principal_id: str) -> None:
-        kept = {each: None for each in self._held.get(principal_id, ()) if self._is_live(each)}
-        if kept:
-            self._held[principal_id] = kept
-        else:
-            self._held.pop(principal_id, None)
-            self._looked_at.pop(principal_id, None)
+    def left(self, session_id: str) -> None:
+        """Note that a session has left memory."""
+        for principal_id in self._holders.pop(session_id, ()):
+            held = self._held[principal_id]
+            held.discard(session_id)
+            if not held:
+                del self._held[principal_id]

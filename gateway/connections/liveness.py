@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from heapq import heappop, heappush
 
-from turnwire.gateway.connections.open_connections import OpenConnections
+from turnwire.gateway.connections.open_connections import Follower, OpenConnection, OpenConnections, SendingAnswer
 from turnwire.gateway.turns import A_FEW, Turns
 
 _HELD_UP_TICKS = 3
+_Reader = OpenConnection | Follower | SendingAnswer
 
 
 class Liveness:
@@ -48,7 +50,7 @@ class Liveness:
                 now = self._asked_at
         self._connections.bytes_seen = waiting
         if 0 < self._most_bytes < waiting:
-            self._keep_within()
+            await self._keep_within()
 
     def _was_held_up(self) -> bool:
         """Return whether the gateway itself was held up. If so, frames that have arrived are read first."""
@@ -56,21 +58,27 @@ class Liveness:
         self._asked_at = now
         return now - before > _HELD_UP_TICKS * self._tick
 
-    def _keep_within(self) -> None:
-        """End the slowest readers until the bytes that wait for the others are within the limit."""
-        waiting = self._connections.waiting_bytes
-        for size, shed in sorted(self._readers(), key=lambda reader: reader[0], reverse=True):
-            waiting -= size
-            shed()
-            if waiting <= self._most_bytes:
-                return
+    async def _keep_within(self) -> None:
+        """End the slowest readers until the bytes that wait for the others are within the limit. Looks at a few at a
+        time, because tens of thousands may have something to read."""
+        slices, waiting, slowest = self._turns.look_over(), 0, list[tuple[int, int, _Reader]]()
+        for number, reader in enumerate(self._readers()):
+            size = reader.waiting_bytes
+            waiting += size
+            heappush(slowest, (-size, number, reader))
+            if number % A_FEW == 0:
+                await slices.pause()
+        while waiting > self._most_bytes and slowest:
+            negative, _, reader = heappop(slowest)
+            if not _is_closing(reader):
+                waiting += negative
+                reader.shed()
+                await slices.pause()
 
-    def _readers(self) -> Iterator[tuple[int, Callable[[], None]]]:
-        """Yield the bytes that wait for each reader, and the function that ends it."""
-        for connection in self._connections.connections:
-            if connection.closing is None:
-                yield connection.waiting_bytes, connection.shed
-        for follower in self._connections.followers:
-            yield follower.waiting_bytes, follower.shed
-        for answer in self._connections.answers:
-            yield answer.waiting_bytes, answer.shed
+    def _readers(self) -> list[_Reader]:
+        return [*self._connections.connections, *self._connections.followers, *self._connections.answers]
+
+
+def _is_closing(reader: _Reader) -> bool:
+    """Return whether the reader is a connection that is being closed, whose bytes are about to be freed."""
+    return getattr(reader, "closing", None) is not None

@@ -64,16 +64,16 @@ class Gathering:
 
     def __init__(self) -> None:
         self._said: dict[str, _Texts] = {}
-        self._changed: dict[SessionState, None] = {}
+        self._changed: dict[str, SessionState] = {}
         self._cut_said: dict[str, _Texts] = {}
-        self._cut_changed: dict[SessionState, None] = {}
+        self._cut_changed: dict[str, SessionState] = {}
         self._chars = 0
         self.missed: dict[str, None] = {}
         """Sessions with texts that were left out. They are read from the log later."""
 
     def changed(self, state: SessionState) -> None:
         """Note that fields of the session have changed."""
-        self._changed[state] = None
+        self._changed[state.session_id] = state
 
     def advanced(self, state: SessionState, durable: Durable) -> None:
         """Gather the texts of events that have become durable."""
@@ -98,8 +98,8 @@ class Gathering:
         """Discard what is waiting for an erased session."""
         for texts in (self._said.pop(session_id, None), self._cut_said.pop(session_id, None)):
             self._chars -= 0 if texts is None else texts.chars
-        self._changed = _without(session_id, self._changed)
-        self._cut_changed = _without(session_id, self._cut_changed)
+        self._changed.pop(session_id, None)
+        self._cut_changed.pop(session_id, None)
         self.missed[session_id] = None
 
     def cut(self) -> bool:
@@ -116,11 +116,9 @@ class Gathering:
     def take(self, most: int) -> tuple[list[SessionRecord], list[Said]]:
         """Remove and return what is set aside for at most this many sessions: the changed ones in their current state,
         and what was said in them. Texts of other sessions come last."""
-        states = list(islice(self._cut_changed, most))
-        for state in states:
-            del self._cut_changed[state]
-        records = [replace(state.record) for state in states]
-        ids = [record.session_id for record in records] or list(islice(self._cut_said, most))
+        changed = list(islice(self._cut_changed, most))
+        records = [replace(self._cut_changed.pop(session_id).record) for session_id in changed]
+        ids = changed or list(islice(self._cut_said, most))
         return records, [self._take_said(each) for each in ids if each in self._cut_said]
 
     def _take_said(self, session_id: str) -> Said:
@@ -130,7 +128,7 @@ class Gathering:
 
     def drop(self) -> list[str]:
         """Discard what is set aside, and return the ids of its sessions."""
-        ids = [*(state.session_id for state in self._cut_changed), *self._cut_said]
+        ids = [*self._cut_changed, *self._cut_said]
         self._chars -= sum(kept.chars for kept in self._cut_said.values())
         self._cut_changed, self._cut_said = {}, {}
         return ids
@@ -138,7 +136,3 @@ class Gathering:
     def take_missed(self) -> list[str]:
         missed, self.missed = self.missed, {}
         return list(missed)
-
-
-def _without(session_id: str, states: dict[SessionState, None]) -> dict[SessionState, None]:
-    return {state: None for state in states if state.session_id != session_id}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
 
 from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.letters import SessionNews
@@ -11,7 +12,7 @@ from turnwire.gateway.peers.post import Post
 from turnwire.gateway.peers.readers import Readers
 from turnwire.gateway.peers.reported import ReportedSessions
 from turnwire.gateway.sessions.live_sessions import LiveSessions
-from turnwire.gateway.turns import Slices
+from turnwire.gateway.turns import MANY, Slices
 from turnwire.gateway.watching.feed import Change, Feed, FeedListener
 from turnwire.gateway.watching.feed_subscription import MAX_SNAPSHOT
 from turnwire.protocol.messages import Session, SessionStatus, Summary
@@ -37,12 +38,16 @@ class FeedNews:
         self._readers = readers
         self._known = ReportedSessions()
         self._informed: set[str] = set()
-        """The gateways that have been sent the sessions running here."""
+        """The gateways that have been sent the sessions running here, or will be soon."""
         self._summarises = False
         self._arrived: dict[str, tuple[Change, set[SessionStatus]]] = {}
         """What other gateways have reported and nobody has been told here: sessionId → (change, statuses)."""
         self._delivery = OnDemandTask()
-        self._pending: list[tuple[Change, set[SessionStatus]]] = []
+        self._telling = OnDemandTask()
+        self._pending = OrderedDict[str, tuple[Change, set[SessionStatus]]]()
+        """What has changed here and no other gateway has been told: sessionId → (change, statuses)."""
+        self._new: set[str] = set()
+        """The gateways that are still to be sent the sessions running here."""
         feed.elsewhere = self._known.get
         feed.listed = self._listed
 
@@ -74,15 +79,38 @@ class FeedNews:
         new = set(feeds) - self._informed
         self._informed = set(feeds)
         if new:
-            self._tell_all(new)
+            self._new |= new
+            self._telling.wake(self._tell)
 
-    def _tell_all(self, names: Iterable[str]) -> None:
+    async def _tell(self) -> None:
+        """Send what runs here to the gateways that are new, and what has changed to all, a little at a time."""
+        slices = Slices(self._feed.turns)
+        while self._new or self._pending:
+            if self._new:
+                new, self._new = self._new, set()
+                await self._tell_all(new, slices)
+            else:
+                change, statuses = self._pending.popitem(last=False)[1]
+                for name in self._readers.feeds():
+                    self._post.session(name, self._news(name, change, statuses))
+                await slices.pause()
+
+    async def _tell_all(self, names: Collection[str], slices: Slices) -> None:
         """Send the newest sessions that are published here, as many as a feed's snapshot has."""
-        published = [live.state for live in self._live.values() if live.state.publisher is not None]
-        for state in heapq.nlargest(MAX_SNAPSHOT, published, key=lambda state: state.record.started_at):
-            change = Change(state.session(), self._summary(state))
-            for name in names:
-                self._post.session(name, self._news(name, change, {state.record.status}))
+        for state in await self._newest(slices):
+            if not state.erased:
+                change = Change(state.session(), self._summary(state))
+                for name in names:
+                    self._post.session(name, self._news(name, change, {state.record.status}))
+            await slices.pause()
+
+    async def _newest(self, slices: Slices) -> list[SessionState]:
+        lives, newest = tuple(self._live.values()), list[SessionState]()
+        for start in range(0, len(lives), MANY):
+            published = [live.state for live in lives[start : start + MANY] if live.state.publisher is not None]
+            newest = heapq.nlargest(MAX_SNAPSHOT, newest + published, key=lambda state: state.record.started_at)
+            await slices.pause()
+        return newest
 
     def _summary(self, state: SessionState) -> Summary | None:
         return self._feed.summaries.of(state) if self._summarises else None
@@ -92,21 +120,21 @@ class FeedNews:
         return SessionNews(change.session, list(statuses), summary)
 
     def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
-        known = self._known.get(change.session.session_id)
+        session_id = change.session.session_id
+        known = self._known.get(session_id)
         if known is None or _age(change) > _age(known):  # otherwise the change came from another gateway
-            self._pending.append((change, set(statuses)))
+            before = self._pending.get(session_id)
+            self._pending[session_id] = change, statuses | before[1] if before else set(statuses)
 
     def erased(self, session_id: str) -> None:
         """Drop the erased session. The gateway that erased it tells the others, or they find out by themselves."""
         self._known.drop(session_id)
         self._arrived.pop(session_id, None)
-        self._pending = [each for each in self._pending if each[0].session.session_id != session_id]
+        self._pending.pop(session_id, None)
 
     def push(self) -> None:
-        pending, self._pending = self._pending, []
-        for name in self._readers.feeds():
-            for change, statuses in pending:
-                self._post.session(name, self._news(name, change, statuses))
+        if self._pending:
+            self._telling.wake(self._tell)
 
     # --- what has changed elsewhere ----------------------------------------------------------------------------------
 
@@ -145,8 +173,9 @@ class FeedNews:
             listener.offer(change, statuses)
 
     async def stop(self) -> None:
-        """Deliver nothing more."""
+        """Deliver and send nothing more."""
         await self._delivery.stop()
+        await self._telling.stop()
 
     def _listed(self, session: Session) -> None:
         """Remember a stored session that a feed here has been sent."""

@@ -14,10 +14,12 @@ from turnwire.gateway.peers.poller import Poller
 from turnwire.gateway.peers.post import Post
 from turnwire.gateway.peers.readers import Readers
 from turnwire.gateway.sessions.live_sessions import LiveSessions
+from turnwire.gateway.turns import Slices, Turns
+from turnwire.store.on_demand import OnDemandTask
 
 
 class News:
-    """The reader of letters from other gateways. Holds no state."""
+    """The reader of letters from other gateways."""
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class News:
         catch_up: CatchUp,
         poller: Poller,
         feed: FeedNews,
+        turns: Turns,
         erased: Callable[[str], None],
     ) -> None:
         """`erased` is called for each session that another gateway has erased."""
@@ -39,7 +42,11 @@ class News:
         self._catch_up = catch_up
         self._poller = poller
         self._feed = feed
+        self._turns = turns
         self._erased = erased
+        self._unsure: dict[str, None] = {}
+        """Sessions in which bots may have been heard that are gone."""
+        self._hushing = OnDemandTask()
 
     def read(self, letter: Letter) -> None:
         """Act on everything in the letter that concerns sessions here."""
@@ -104,16 +111,33 @@ class News:
                 self._post.signal(topics, SignalNews(state.session_id, state.record.epoch, key, payload))
 
     def _signalled(self, signal: SignalNews) -> None:
+        if signal.session_id in self._unsure:
+            self._hush(signal.session_id)  # before this signal, which is newer
         live: LiveSession | None = self._live.get(signal.session_id)
         if live is not None and live.state.audience is not None and signal.epoch >= live.state.record.epoch:
             live.state.signalled(signal.key, signal.payload, signal.epoch)
             live.state.audience.signalled(signal.key, signal.payload)
 
     def hush(self) -> None:
-        """Forget what bots at other gateways are saying, because a lost letter may have said that they are gone."""
-        for live in self._live.values():
-            if live.state.publisher is None:
-                live.state.hush()
+        """Forget, soon, what bots at other gateways say, because a lost letter may have said that they are gone."""
+        self._unsure = dict.fromkeys(self._live)
+        self._hushing.wake(self._hush_all)
+
+    async def _hush_all(self) -> None:
+        slices = Slices(self._turns)
+        while self._unsure:
+            self._hush(next(reversed(self._unsure)))
+            await slices.pause()
+
+    def _hush(self, session_id: str) -> None:
+        del self._unsure[session_id]
+        live = self._live.get(session_id)
+        if live is not None and live.state.publisher is None:
+            live.state.hush()
+
+    async def stop(self) -> None:
+        """Forget nothing more."""
+        await self._hushing.stop()
 
     def _left(self, name: str) -> None:
         self._readers.forget(name)

@@ -68,6 +68,7 @@ class Peers:
             catch_up=self._catch_up,
             poller=self._poller,
             feed=self._feed_news,
+            turns=feed.turns,
             erased=erased,
         )
         if bus is not None:
@@ -90,6 +91,7 @@ class Peers:
         """Stop reading from the database, and telling the feeds."""
         await self._catch_up.stop()
         await self._feed_news.stop()
+        await self._news.stop()
 
     def watch_changed(self, state: SessionState) -> None:
         """Report that somebody has started or stopped watching this session here."""

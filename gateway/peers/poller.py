@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.live_session import LiveSession
+from turnwire.gateway.live.state import SessionState
 from turnwire.gateway.peers.catch_up import CatchUp
 from turnwire.gateway.peers.feed_news import FeedNews
 from turnwire.gateway.peers.letters import SessionNews
@@ -111,15 +112,19 @@ class Poller:
         live = self._sessions.live
         troubles = self._store.events.troubles
         in_doubt, self._sure_as_of = troubles != self._sure_as_of, troubles
-        watched = [live[session_id] for session_id in tuple(self._watched) if session_id in live]
+        watched = tuple(self._watched)
         for start in range(0, len(watched), READ_WINDOW):
-            await self._read_window(watched[start : start + READ_WINDOW], positions=True, in_doubt=in_doubt)
-        published = [each for each in tuple(live.values()) if each.state.publisher and each.state.audience is None]
-        published = published[self._round % _ROUNDS :: _ROUNDS]
-        for start in range(0, len(published), READ_WINDOW):
-            await self._read_window(published[start : start + READ_WINDOW], positions=False)
+            some = [live[session_id] for session_id in watched[start : start + READ_WINDOW] if session_id in live]
+            await self._read_window(some, positions=True, in_doubt=in_doubt)
+        share = tuple(live.values())[self._round % _ROUNDS :: _ROUNDS]
+        for start in range(0, len(share), READ_WINDOW):
+            unwatched = [each for each in share[start : start + READ_WINDOW] if _is_published_only(each.state)]
+            await self._read_window(unwatched, positions=False)
 
     async def _read_window(self, window: Sequence[LiveSession], *, positions: bool, in_doubt: bool = False) -> None:
+        if not window:
+            await asyncio.sleep(0)
+            return
         loop = asyncio.get_running_loop()
         began = loop.time()
         heads = {each.session_id: each.state.record.last_seq for each in window}
@@ -166,3 +171,8 @@ class Poller:
 
     def _deliver(self, records: Sequence[SessionRecord]) -> None:
         self._feed.deliver([SessionNews(record.session(), [record.status]) for record in records])
+
+
+def _is_published_only(state: SessionState) -> bool:
+    """Return whether the session has a publisher here and nobody watches it."""
+    return state.publisher is not None and state.audience is None

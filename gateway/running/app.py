@@ -77,7 +77,6 @@ from turnwire.store.probe import StorageProbe
 from turnwire.store.search.tables import FILE_NAME
 
 _access_log = logging.getLogger("aiohttp.access")
-_FORGET_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 1.0
 """Seconds that handlers have to end by themselves after the drain."""
 
@@ -132,9 +131,11 @@ class Gateway:
 
     def _make_quotas(self) -> SessionQuotas:
         sessions, exists = self.parts.sessions, self.parts.requests.exists
-        return SessionQuotas(
+        quotas = SessionQuotas(
             self.access.rates, self.access.audit, is_live=lambda each: each in sessions.live, exists=exists
         )
+        sessions.left = quotas.left
+        return quotas
 
     def _make_watching(self, clock: Callable[[], float]) -> Watching:
         replays, fell_behind, peers = self.parts.replays, self.metrics.fell_behind, self.parts.peers
@@ -234,7 +235,6 @@ class Gateway:
         self._periodic.begin(self.recent.watch())
         self._periodic.begin(self.tracing.run())
         self._periodic.every(self._alive_tick, self._liveness.keep_alive)
-        self._periodic.every(_FORGET_SECONDS, self._quotas.forget_evicted)
         self._keeping.start(self._periodic)
         await self._rights.start(self._periodic)
         yield

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import islice
 
 from turnwire.gateway.clock import utc_now
 from turnwire.gateway.live.context import Context
@@ -30,6 +32,8 @@ class LiveSessions:
         self.live: dict[str, LiveSession] = {}
         self.prepared = asyncio.Event()
         """Set once the database has been reached and has its indexes."""
+        self.idle = OrderedDict[str, LiveSession]()
+        """Sessions that were idle when they were last tended. They leave first when memory is full."""
         self._context = context
         self._most = most
         self.memory = Memory(most_bytes)
@@ -37,6 +41,8 @@ class LiveSessions:
         self._opening: dict[str, asyncio.Task[None]] = {}
         self.finish_erasure: Callable[[str], Awaitable[object]] = _nothing
         """Waits until a session of this id that is being erased is gone."""
+        self.left: Callable[[str], None] = _ignore
+        """Called with the id of each session that has left memory."""
 
     def find(self, session_id: str) -> LiveSession | None:
         """Return the session if it is in memory. Counts as a use of it."""
@@ -93,16 +99,33 @@ class LiveSessions:
                 raise Overloaded("the live sessions use all the memory allowed to them; try again later", "memory")
 
     def _evict_one(self) -> bool:
-        return any(map(self.evict, tuple(self.live.values())))
+        """Evict a session that was idle when it was tended, or is among the MANY that have not been looked at for the
+        longest time. Return whether there was one.
+
+        Memory may be full of thousands of sessions in use, and any number of clients may ask for more.
+        """
+        for _ in range(min(MANY, len(self.idle))):
+            if self.evict(self.idle.popitem(last=False)[1]):
+                return True
+        for live in tuple(islice(self.live.values(), MANY)):
+            if self.evict(live):
+                return True
+            self.live[live.session_id] = self.live.pop(live.session_id)  # the next look begins with others
+        return False
 
     def evict(self, live: LiveSession) -> bool:
         """Remove the session from memory if it is idle. Return whether it was removed."""
         if not live.idle:
             return False
-        self.live.pop(live.session_id, None)
-        self.memory.leave(live.session_id)
+        self._leave(live.session_id)
         forget_timer(live.state)
         return True
+
+    def _leave(self, session_id: str) -> None:
+        self.live.pop(session_id, None)
+        self.idle.pop(session_id, None)
+        self.memory.leave(session_id)
+        self.left(session_id)
 
     async def create(self, record: SessionRecord) -> tuple[LiveSession, bool]:
         """Create the session of this record, unless one with its id exists, which stays as it is.
@@ -169,8 +192,7 @@ class LiveSessions:
         """Remove an erased session from memory."""
         live = self.live.get(state.session_id)
         if live is not None and live.state is state:
-            del self.live[state.session_id]
-            self.memory.leave(state.session_id)
+            self._leave(state.session_id)
 
     def learn(self, stored: SessionRecord) -> None:
         """Bring the session up to date, if it is in memory, because the stored one has turned out to be newer."""
@@ -202,6 +224,10 @@ class LiveSessions:
 
 async def _nothing(_session_id: str) -> None:
     """Do nothing: nobody erases sessions here."""
+
+
+def _ignore(_session_id: str) -> None:
+    """Do nothing: nobody counts the sessions here."""
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

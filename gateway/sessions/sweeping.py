@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -13,8 +14,9 @@ from turnwire.gateway.live.context import Context
 from turnwire.gateway.live.items import AbandonItem
 from turnwire.gateway.live.live_session import LiveSession
 from turnwire.gateway.sessions.live_sessions import LiveSessions
-from turnwire.gateway.turns import Turns
+from turnwire.gateway.turns import A_FEW, Turns
 from turnwire.protocol.errors import NoSuchSession, Overloaded, StorageUnavailable
+from turnwire.store.event_log import READ_WINDOW
 from turnwire.store.unended import UnendedSession
 
 _AT_ONCE = 8
@@ -84,31 +86,36 @@ class Sweep:
             raise
         now = self._looked = self._context.clock()
         before, self._seen = self._seen, {}
+        first, quiet = not before, list[_Seen]()
         was_blind, self._blind = self._blind, False
         slices = self._turns.look_over()
-        for session in found:
+        while found:  # what is left of the last look is freed a little at a time, too
             await slices.pause()
+            session = found.pop()
+            known = before.pop(session.session_id, None)
             if session.session_id not in self._sessions.live:
-                known = before.get(session.session_id)
                 if known is None or known.session.signs != session.signs:
                     known = _Seen(session, now)
                 elif was_blind:
                     known.since = now
                 self._seen[session.session_id] = known
-        await self._catch_up(now, first=not before)
+                if not known.caught_up and (first or known.since < now):
+                    quiet.append(known)
+        await self._catch_up(quiet)
 
-    async def _catch_up(self, now: float, *, first: bool) -> None:
-        """Open quiet sessions whose fields are behind their log. At the `first` look, open those with fresh signs, too.
+    async def _catch_up(self, quiet: Sequence[_Seen]) -> None:
+        """Open those of these sessions whose fields are behind their log, some sessions at a time.
 
-        Later on, a session with a fresh sign of life, seen `now`, is left to the gateway that has it.
+        At the first look, these are all sessions. Later on, a session with a fresh sign of life is left to the gateway
+        that has it.
         """
-        quiet = [seen for seen in self._seen.values() if not seen.caught_up and (first or seen.since < now)]
-        ahead = await self._context.store.events.advanced(
-            {seen.session.session_id: seen.session.last_seq for seen in quiet}
-        )
-        for seen in quiet:
-            seen.caught_up = True
-        await asyncio.gather(*map(self._open, ahead))
+        for start in range(0, len(quiet), READ_WINDOW):
+            some = quiet[start : start + READ_WINDOW]
+            heads = {seen.session.session_id: seen.session.last_seq for seen in some}
+            ahead = await self._context.store.events.advanced(heads)
+            for seen in some:
+                seen.caught_up = True
+            await asyncio.gather(*map(self._open, ahead))
 
     async def tend(self) -> None:
         """End the sessions that are over, and load those whose bot has vanished together with its gateway."""
@@ -124,8 +131,10 @@ class Sweep:
             elif seen.is_unattended(self._context, self._looked):
                 left.append(seen)
             await slices.pause()
-        await asyncio.gather(*(self._end(seen, reason, today) for seen, reason in over))
-        await asyncio.gather(*map(self._attend, left))
+        for start in range(0, len(over), A_FEW):
+            await asyncio.gather(*(self._end(seen, reason, today) for seen, reason in over[start : start + A_FEW]))
+        for start in range(0, len(left), A_FEW):
+            await asyncio.gather(*map(self._attend, left[start : start + A_FEW]))
 
     def _reason_of(self, seen: _Seen, today: datetime) -> Reason | None:
         """Return why the session is over; None if it is not."""

@@ -74,8 +74,11 @@ class Tending:
         if state.deserted:
             if state.busy_since is None:
                 self._tend_deserted(live)
-        elif live.idle and now - state.last_used > self._idle_evict:
-            self._sessions.evict(live)
+        elif live.idle:
+            if now - state.last_used > self._idle_evict:
+                self._sessions.evict(live)
+            else:
+                self._sessions.idle[live.session_id] = live
 
     def _tend_deserted(self, live: LiveSession) -> None:
         if is_over(self._context, live.state, "abandoned"):

@@ -73,7 +73,8 @@ class Feed:
         """Returns for how many milliseconds no event of a session has arrived; None if that is not known here."""
         self.subscriptions: set[FeedListener] = set()
         self.summaries = Summaries(log, lambda state: self.changed(state, state.record.status))
-        self._changed = OrderedDict[SessionState, set[SessionStatus]]()
+        self._changed = OrderedDict[str, tuple[SessionState, set[SessionStatus]]]()
+        """sessionId → (session, statuses that it has had since the last tick)."""
         self._erased: dict[str, None] = {}
 
     def newest(self, session: Session) -> Session:
@@ -93,12 +94,14 @@ class Feed:
     def changed(self, state: SessionState, before: SessionStatus) -> None:
         """Note that the session has changed; `before` is its previous status. Ignores imports of past calls."""
         if self.subscriptions and not state.record.is_past:
-            self._changed.setdefault(state, set()).add(before)
+            known = self._changed.get(state.session_id)
+            if known is None or known[0] is not state:  # it may have left memory and come back
+                known = self._changed[state.session_id] = state, set() if known is None else known[1]
+            known[1].add(before)
 
     def erased(self, session_id: str) -> None:
         """Report that the session of this id has been erased. A new one of the same id is reported like any other."""
-        for state in [each for each in self._changed if each.session_id == session_id]:
-            del self._changed[state]
+        self._changed.pop(session_id, None)
         if self.subscriptions:
             self._erased[session_id] = None
             new = self.find(session_id)
@@ -119,7 +122,7 @@ class Feed:
             await slices.pause()
         changes, self._changed = self._changed, OrderedDict()
         while changes:  # what is offered is freed at once, because freeing thousands together takes milliseconds
-            state, statuses = changes.popitem(last=False)
+            _, (state, statuses) = changes.popitem(last=False)
             await freshen(state)
             if not state.erased:
                 self._offer(state, statuses)

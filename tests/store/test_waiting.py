@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -48,5 +49,32 @@ def test_a_wait_that_ends_early_keeps_no_other_from_its_deadline() -> None:
         assert await deadlines.result(answered, 1.0) == "stored"
         gone.cancel()
         assert await late == 3.0
+
+    play(story)
+
+
+def test_the_timer_looks_at_no_future_that_is_not_due_and_keeps_none_that_is_done() -> None:
+    looks = Counter[float]()
+
+    class Counted(asyncio.Future[str]):
+        end = 0.0
+
+        def done(self) -> bool:
+            looks[self.end] += 1
+            return super().done()
+
+    async def wait(deadlines: Deadlines, end: float) -> None:
+        future = Counted()
+        future.end = end
+        with pytest.raises(StorageUnavailable):
+            await deadlines.result(future, end)
+
+    async def story(deadlines: Deadlines) -> None:
+        waiting = [asyncio.create_task(wait(deadlines, 1.0 + number / 10)) for number in range(50)]
+        await asyncio.sleep(2.05)
+        assert sorted(looks) == [1.0 + number / 10 for number in range(11)]
+        await asyncio.gather(*waiting)
+        assert set(looks.values()) == {1}
+        assert deadlines._due == {}
 
     play(story)

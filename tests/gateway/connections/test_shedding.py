@@ -12,11 +12,12 @@ import pytest
 
 from tests.gateway.access.wired import allowed, start_guarded
 from tests.support.gateways import StartGateway
+from tests.support.passes import Passes
 from tests.support.sockets import subscriber
 from turnwire.gateway.connections.large_answers import LargeAnswer
 from turnwire.gateway.connections.liveness import Liveness
 from turnwire.gateway.connections.open_connections import Kind, OpenConnections
-from turnwire.gateway.turns import Turns
+from turnwire.gateway.turns import A_FEW, Turns
 
 
 class Reader:
@@ -70,6 +71,40 @@ async def test_the_slowest_readers_are_ended_until_the_others_are_within_the_bou
     assert [some.ended, more.ended] == sockets
     assert [most_of_all.ended, least.ended] == streams
     assert large.ended == answer
+
+
+class Asked(Reader):
+    """A WebSocket that says when it is looked at, and when it is ended."""
+
+    def __init__(self, size: int, passes: Passes) -> None:
+        self._passes = passes
+        super().__init__(size)
+
+    @property
+    def waiting_bytes(self) -> int:
+        self._passes.done(20e-6)
+        return self._size
+
+    @waiting_bytes.setter
+    def waiting_bytes(self, size: int) -> None:
+        self._size = size
+
+    def shed(self) -> None:
+        self._passes.done(20e-6)
+        super().shed()
+
+
+async def test_very_many_slow_readers_are_looked_at_and_ended_a_few_at_a_time() -> None:
+    passes, connections = Passes(), OpenConnections()
+    readers = [Asked(size, passes) for size in range(400)]
+    connections.connections.update(readers)
+    gone = readers[-1]
+    gone.closing = asyncio.get_running_loop().create_future()
+    with passes:
+        most = sum(range(100)) + 399
+        await Liveness(connections, lambda: 0.0, Turns(passes.clock), 1.0, most_bytes=most).keep_alive()
+    assert [len(reader.ended) for reader in readers] == [0] * 100 + [1] * 299 + [0]
+    assert passes.most <= 2 * A_FEW + 2
 
 
 class Transport:

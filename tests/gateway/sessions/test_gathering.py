@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,6 +62,26 @@ def test_changed_sessions_come_with_what_was_said_in_them_then_come_the_others()
     assert gathered.cut()
     assert taken(gathered, 2) == ([], ["s0"])
     assert not gathered.cut()
+
+
+def test_an_erasure_looks_at_no_other_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered, looks = Gathering(), Counter[str]()
+    for number in range(6):
+        gathered.changed(state(number))
+        if number == 3:
+            gathered.cut()
+
+    def look(_state: State, name: str) -> None:
+        looks[name] += 1
+
+    with monkeypatch.context() as watched:
+        watched.setattr(State, "__getattribute__", look)
+        for session_id in ("s1", "s5"):
+            gathered.erased(session_id)
+    assert looks.total() == 0
+    assert taken(gathered, 9)[0] == ["s0", "s2", "s3"]
+    gathered.cut()
+    assert taken(gathered, 9)[0] == ["s4"]
 
 
 def test_an_erased_session_is_not_handed_over_either_if_it_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:

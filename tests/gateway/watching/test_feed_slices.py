@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import cast
+
+import pytest
 
 from tests.support.passes import Passes
 from turnwire.gateway.live.state import SessionState
+from turnwire.gateway.peers import feed_news
 from turnwire.gateway.peers.feed_news import FeedNews
 from turnwire.gateway.peers.letters import SessionNews
 from turnwire.gateway.peers.post import Post
@@ -84,6 +88,42 @@ async def test_many_erasures_are_told_a_slice_at_a_time() -> None:
     assert passes.most <= SLICE_SECONDS / SECONDS + 10 + 1
 
 
+async def test_an_erasure_looks_at_no_other_session_that_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = Passes()
+    feed, boards = watched(passes, 1)
+    for number in range(20):
+        feed.changed(state(number), "initiated")
+
+    def session_id(state: SessionState) -> str:
+        passes.done()
+        return state.record.session_id
+
+    monkeypatch.setattr(SessionState, "session_id", property(session_id))
+    feed.erased("s7")
+    assert passes.work.total() == 0
+    await feed.tick()
+    assert "s7" not in boards[0].frames
+    assert (len(boards[0].frames), boards[0].gone) == (19, ["s7"])
+
+
+async def test_a_session_that_leaves_memory_and_comes_back_between_two_ticks_is_offered_once_as_it_is_now() -> None:
+    offered: list[tuple[int, set[SessionStatus]]] = []
+
+    class Listener(Dashboard):
+        def offer(self, change: Change, statuses: set[SessionStatus]) -> None:
+            offered.append((change.session.last_seq, statuses))
+
+    passes = Passes()
+    feed, _ = watched(passes, 0)
+    feed.subscriptions.add(Listener(passes))
+    feed.changed(state(1), "initiated")
+    back = state(1)
+    back.record.last_seq = 9
+    feed.changed(back, "active")
+    await feed.tick()
+    assert offered == [(9, {"initiated", "active"})]
+
+
 async def test_a_change_during_a_tick_is_reported_by_that_tick_or_the_next() -> None:
     passes = Passes()
     feed, boards = watched(passes, 10)
@@ -149,3 +189,92 @@ async def test_reports_about_an_erased_session_are_not_offered() -> None:
     while boards[0].pushes == 0:
         await asyncio.sleep(0)
     assert list(boards[0].frames) == ["s2"]
+
+
+class Sent:
+    """The post to other gateways."""
+
+    def __init__(self, passes: Passes) -> None:
+        self.news: list[tuple[str, str]] = []
+        self._passes = passes
+
+    def session(self, name: str, news: SessionNews) -> None:
+        self._passes.done(SECONDS)
+        self.news.append((name, news.session.session_id))
+
+
+class Others:
+    """Other gateways, all of which have a feed."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+
+    def feeds(self, *, summaries: bool = False) -> list[str]:
+        return [] if summaries else self.names
+
+    def wants_summaries(self, _name: str) -> bool:
+        return False
+
+
+def telling(passes: Passes, others: Others, sessions: NoSessions) -> tuple[FeedNews, Sent]:
+    feed, _ = watched(passes, 0)
+    sent = Sent(passes)
+    return FeedNews(feed, cast("LiveSessions", sessions), cast("Post", sent), cast("Readers", others)), sent
+
+
+async def test_other_gateways_are_told_many_changes_a_slice_at_a_time_and_none_of_an_erased_session() -> None:
+    passes, others = Passes(), Others("a", "b")
+    news, sent = telling(passes, others, NoSessions())
+    for number in range(300):
+        news.offer(Change(state(number).session()), {"active"})
+    with passes:
+        news.push()
+        await asyncio.sleep(0)
+        assert 0 < len(sent.news) < 300
+        news.erased("s250")
+        while len(sent.news) < 2 * 299:
+            await asyncio.sleep(0)
+    await news.stop()
+    assert {session_id for _, session_id in sent.news} == {f"s{number}" for number in range(300)} - {"s250"}
+    assert passes.most <= SLICE_SECONDS / SECONDS + 2
+
+
+class Published(NoSessions):
+    """This gateway has these, which say when their publisher is asked for."""
+
+    def __init__(self, most: int, passes: Passes) -> None:
+        super().__init__()
+        for number in range(most):
+            self.live[f"s{number}"] = SimpleNamespace(state=Asked(number, passes))
+
+
+class Asked:
+    """A published session in memory."""
+
+    erased = False
+
+    def __init__(self, number: int, passes: Passes) -> None:
+        self.record = SessionRecord(f"s{number}", "en", STARTED + timedelta(seconds=number))
+        self.session = self.record.session
+        self._passes = passes
+
+    @property
+    def publisher(self) -> object:
+        self._passes.done(SECONDS)
+        return self
+
+
+async def test_a_new_gateway_is_told_the_newest_sessions_a_slice_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_news, "MANY", 10)
+    monkeypatch.setattr(feed_news, "MAX_SNAPSHOT", 30)
+    passes, others = Passes(), Others("a")
+    news, sent = telling(passes, others, Published(400, passes))
+    with passes:
+        news.readers_changed()
+        while len(sent.news) < 30:
+            await asyncio.sleep(0)
+        news.readers_changed()
+        await asyncio.sleep(0)
+    await news.stop()
+    assert sent.news == [("a", f"s{number}") for number in range(399, 369, -1)], "once, the newest first"
+    assert passes.most <= SLICE_SECONDS / SECONDS + 10

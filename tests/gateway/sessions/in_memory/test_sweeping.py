@@ -234,3 +234,47 @@ async def test_many_left_sessions_are_looked_through_a_slice_at_a_time(
     assert looked[0] == 128
     assert len(pauses) >= 6
     assert all(after - before <= 18 for before, after in pairwise(pauses))
+
+
+async def test_logs_of_many_left_sessions_are_asked_for_some_at_a_time_and_those_ahead_are_all_opened(
+    join: StartMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "READ_WINDOW", 5)
+    gone, here = join(**QUICK), join(**QUICK)
+    for number in range(12):
+        await gone.create(str(number), event("a"))
+    asked, advanced = list[int](), here.store.events.advanced
+
+    async def counted(heads: dict[str, int]) -> list[str]:
+        asked.append(len(heads))
+        return await advanced(heads)
+
+    monkeypatch.setattr(here.store.events, "advanced", counted)
+    await sweep_of(here).look()
+    assert asked == [5, 5, 2]
+    assert len(here.live) == 12
+
+
+async def test_many_sessions_that_are_over_are_ended_a_few_at_a_time(
+    join: StartMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "A_FEW", 3)
+    gone, here = join(**QUICK), join(**QUICK)
+    for number in range(10):
+        await gone.claim(await gone.create(str(number)))
+    sweep, open_session = sweep_of(here), here.sessions.open
+    begun, most = 0, 0
+
+    async def opened(session_id: str) -> LiveSession:
+        nonlocal begun, most
+        begun += 1
+        most = max(most, begun)
+        live = await open_session(session_id)
+        await asyncio.sleep(0)
+        begun -= 1
+        return live
+
+    monkeypatch.setattr(here.sessions, "open", opened)
+    await look_and_tend(sweep, 11)
+    await until(lambda: all(live.state.ended for live in here.live.values()))
+    assert (len(here.live), most) == (10, 3)
