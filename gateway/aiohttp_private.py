@@ -1,5 +1,6 @@
-"""Everything private or undocumented that the gateway uses of aiohttp's server; `aiohttp_client_private` has the rest.
-No other file of the gateway uses private names of aiohttp, or derives from its classes.
+"""Everything private or undocumented that the gateway uses of aiohttp's server, apart from its WebSocket, which
+`aiohttp_websocket_private` has. `aiohttp_client_private` has the client's. No other file of the gateway uses private
+names of aiohttp, or derives from its classes.
 
 `tests/gateway/http/test_aiohttp_private.py` has a test for each, which says what to do when aiohttp changes it.
 """
@@ -10,11 +11,9 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from itertools import islice
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.compression_utils import MAX_SYNC_CHUNK_SIZE
 from aiohttp.http import HttpVersion11
@@ -26,7 +25,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _QUICK_PATH = re.compile(r"/(\w+)/\{session_id\}(/\w+)?")
 _PLAIN_PATH = re.compile(r"/\w+")
 _ANY_TEXT = "(?P<session_id>[^/]*)"
-_DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 
 
 def was_routed(request: web.Request) -> bool:
@@ -204,6 +202,14 @@ class HttpProtocol(web.RequestHandler):
         """Called when `is_held` has become False."""
 
 
+class NoAnswer(web.StreamResponse):
+    """Has aiohttp end the connection. It would also do so for an error, but then the task that has failed, the error
+    and its traceback would refer to each other: only the garbage collector would free them, with the request."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        raise ConnectionError("there is no answer")
+
+
 class Answer(web.Response):
     """An answer that can be sent as ready bytes, with a head that was made in advance. Otherwise, aiohttp makes the
     head, which takes a tenth of a small request's time."""
@@ -249,72 +255,3 @@ def ignore_input(request: web.Request) -> None:
     """Drop what arrives on the WebSocket of this request from now on, without parsing it."""
     if isinstance(request.protocol, HttpProtocol):
         request.protocol.ignore_input()
-
-
-async def _read(reader: Any, count: int) -> None:
-    for _ in range(count):
-        await reader.read()
-
-
-class WebSocket(web.WebSocketResponse[bool]):
-    """A WebSocket that leaves its transport open after the close frame; its owner closes it later. Closing it while the
-    other side still sends would reset the connection, and the other side would lose the close frame."""
-
-    def _close_transport(self) -> None:
-        pass
-
-    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
-        """As aiohttp's, but forget what it met. The error's traceback refers to this socket: only the garbage collector
-        would free the two, rarely, with all that had arrived and was not read."""
-        try:
-            return await super().close(code=code, message=message, drain=drain)
-        finally:
-            self._exception = None
-
-    @property
-    def waiting(self) -> int:
-        """How many messages have arrived that have not been received."""
-        return 0 if self._reader is None else len(self._reader._buffer)
-
-    def received(self) -> Any:
-        """Return the next data message if it has arrived already, else None: `receive` waits for the next message of
-        any kind. Takes a third of the time of `receive`."""
-        reader, is_over = self._reader, self._closing or self._closed
-        if reader is None or not reader._buffer or reader._buffer[0][0].type not in _DATA or is_over:
-            return None
-        try:
-            reader.read().send(None)
-        except StopIteration as read:
-            return read.value
-        raise RuntimeError("a reader that holds a message waited for one")
-
-    def arrived(self, kind: WSMsgType, most: int, size: int) -> list[bytes]:
-        """Return the next messages of this kind that have arrived, `most` at most, and of this size together. They stay
-        until `drop`."""
-        reader = self._reader
-        if reader is None or not reader._buffer or self._closing or self._closed:
-            return []
-        found = []
-        for message, length in islice(reader._buffer, max(0, most)):
-            size -= length
-            if message.type is not kind or size < 0:
-                break
-            found.append(message.data)
-        return found
-
-    def drop(self, count: int) -> None:
-        """Drop this many messages that have arrived."""
-        assert self._reader is not None
-        try:
-            _read(self._reader, count).send(None)
-        except StopIteration:
-            return
-        raise RuntimeError("fewer messages than that have arrived")
-
-    async def read_out(self) -> None:
-        """Read up to the other side's close frame, after `close`. aiohttp does so by itself, unless a `receive` was
-        under way when the socket was closed."""
-        if self._closing and self._reader is not None:
-            with suppress(Exception):  # any error ends the wait as well
-                while (await self._reader.read()).type is not WSMsgType.CLOSE:
-                    pass

@@ -8,7 +8,8 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion11
 
-from turnwire.gateway.aiohttp_private import WebSocket, choose_websocket
+from turnwire.gateway.aiohttp_private import choose_websocket
+from turnwire.gateway.aiohttp_websocket_private import WebSocket
 from turnwire.gateway.connections.closing import CLOSE_SECONDS
 from turnwire.protocol.codec import CODECS
 from turnwire.protocol.errors import InvalidMessage
