@@ -204,6 +204,14 @@ class HttpProtocol(web.RequestHandler):
         """Called when `is_held` has become False."""
 
 
+class NoAnswer(web.StreamResponse):
+    """Has aiohttp end the connection. It would also do so for an error, but then the task that has failed, the error
+    and its traceback would refer to each other: only the garbage collector would free them, with the request."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        raise ConnectionError("there is no answer")
+
+
 class Answer(web.Response):
     """An answer that can be sent as ready bytes, with a head that was made in advance. Otherwise, aiohttp makes the
     head, which takes a tenth of a small request's time."""

@@ -131,12 +131,23 @@ def answer_to_error(request: web.Request, error: Exception, *, retry_after: floa
 
     Raises ConnectionError if no answer is possible: the client is gone, or an answer has begun, which then breaks off.
     """
-    if isinstance(error, ConnectionError):  # another one is raised, because that one's traceback would refer to itself
-        raise ConnectionError("the client has left") from None
-    if request.writer.output_size > 0:
-        _log_broken_off(request, error)
-        raise ConnectionError("the answer had begun") from None
-    return error_answer(request, error, retry_after=retry_after)
+    try:
+        if isinstance(error, ConnectionError):  # another one is raised: that one's traceback would refer to itself
+            raise ConnectionError("the client has left") from None
+        if request.writer.output_size > 0:
+            _log_broken_off(request, error)
+            raise ConnectionError("the answer had begun") from None
+        return error_answer(request, error, retry_after=retry_after)
+    finally:
+        _forget_frames(error)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Forget where an error and its causes were raised. The frames there refer to what may keep the error, such as the
+    body that ends with it: only the garbage collector would free all of that."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _log_broken_off(request: web.BaseRequest, error: Exception) -> None:

@@ -17,6 +17,7 @@ from aiohttp.http_websocket import WebSocketReader
 
 from turnwire.gateway.aiohttp_private import (
     HttpProtocol,
+    NoAnswer,
     PlainServer,
     QuickRoutes,
     Runner,
@@ -275,11 +276,10 @@ class _Connection(HttpProtocol):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return the envelope for a malformed request, or for an error raised outside the routes."""
-        if isinstance(exc, ConnectionError):
-            raise ConnectionError("the client has left") from None  # not `exc`, whose traceback would refer to itself
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer had begun")
+        """Return the envelope for a malformed request, or for an error raised outside the routes; no answer if the
+        client has left or the answer had begun."""
+        if isinstance(exc, ConnectionError) or request.writer.output_size > 0:
+            return NoAnswer()
         if status == 400:
             answer_as_http11(request)
             response = answer_to_malformed(self._head, exc, message)

@@ -21,6 +21,7 @@ from tests.support.processes import ROOT
 from turnwire.gateway.aiohttp_private import (
     Answer,
     HttpProtocol,
+    NoAnswer,
     PlainServer,
     QuickRoutes,
     Runner,
@@ -160,6 +161,7 @@ class Served:
     async def start(self) -> int:
         self.app.router.add_get("/", self.answer)
         self.app.router.add_get("/ws", self.serve_socket)
+        self.app.router.add_get("/none", self.end)
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
         return int(self.runner.addresses[0][1])
@@ -168,6 +170,9 @@ class Served:
         self.routed.append(was_routed(request))
         self.protocol = request.protocol
         return web.Response(text="served")
+
+    async def end(self, request: web.Request) -> NoAnswer:
+        return NoAnswer()
 
     async def serve_socket(self, request: web.Request) -> WebSocket:
         self.socket = socket = WebSocket(autoping=False, decode_text=False)
@@ -212,6 +217,19 @@ async def test_a_route_that_was_found_is_told_from_one_that_was_not_looked_up(se
     bare = web.Request.__new__(web.Request)
     bare._match_info = None
     assert not was_routed(bare)
+
+
+async def test_a_connection_without_an_answer_ends(served: Served) -> None:
+    """`RequestHandler.finish_response` takes a ConnectionError of `prepare` for the client's end.
+
+    When it fails: have `handle_error` in gateway/http/server.py raise ConnectionError. The memory of clients that have
+    left is then freed by the garbage collector.
+    """
+    port = await served.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert await reader.read() == b""
+    writer.close()
 
 
 async def test_a_connection_exposes_how_far_it_has_come(served: Served) -> None:
