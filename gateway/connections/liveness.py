@@ -50,7 +50,7 @@ class Liveness:
                 now = self._asked_at
         self._connections.bytes_seen = waiting
         if 0 < self._most_bytes < waiting:
-            await self._keep_within()
+            await self._keep_within(waiting - self._most_bytes)
 
     def _was_held_up(self) -> bool:
         """Return whether the gateway itself was held up. If so, frames that have arrived are read first."""
@@ -58,22 +58,24 @@ class Liveness:
         self._asked_at = now
         return now - before > _HELD_UP_TICKS * self._tick
 
-    async def _keep_within(self) -> None:
-        """End the slowest readers until the bytes that wait for the others are within the limit. Looks at a few at a
-        time, because tens of thousands may have something to read."""
-        slices, waiting, slowest = self._turns.look_over(), 0, list[tuple[int, int, _Reader]]()
+    async def _keep_within(self, excess: int) -> None:
+        """End the slowest readers, for which so many bytes wait. Looks at a few at a time, because tens of thousands
+        may have something to read."""
+        slices, held, slowest = self._turns.look_over(), 0, list[tuple[int, int, _Reader]]()
         for number, reader in enumerate(self._readers()):
-            size = reader.waiting_bytes
-            waiting += size
-            heappush(slowest, (-size, number, reader))
+            size = 0 if _is_closing(reader) else reader.waiting_bytes
+            if size:
+                held += size
+                heappush(slowest, (size, number, reader))
+            while slowest and held - slowest[0][0] >= excess:
+                held -= heappop(slowest)[0]
             if number % A_FEW == 0:
                 await slices.pause()
-        while waiting > self._most_bytes and slowest:
-            negative, _, reader = heappop(slowest)
+        while slowest:
+            reader = slowest.pop()[2]
             if not _is_closing(reader):
-                waiting += negative
                 reader.shed()
-                await slices.pause()
+            await slices.pause()
 
     def _readers(self) -> list[_Reader]:
         return [*self._connections.connections, *self._connections.followers, *self._connections.answers]
