@@ -31,7 +31,10 @@ def parse_time(text: str) -> datetime:
 
     Raises ValueError for a text that is not ISO-8601 with an offset, or is beyond the years 1 to 9999 in UTC.
     """
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an ISO-8601 time") from None
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no UTC offset")
     try:

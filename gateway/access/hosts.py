@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
-_HOST: Final = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{0,5})?")
+_HOST: Final = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?")
 _ORIGIN: Final = re.compile(r"(https?)://([^/?#\s@]+)")
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 ANY: Final = "*"

@@ -16,7 +16,7 @@ Auth = Literal["required", "none"]
 Network = IPv4Network | IPv6Network
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.\-_\[\]:]+")
-_HOST: Final = re.compile(r"\*|(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+_HOST: Final = re.compile(r"\*|(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 UNIX_PEER: Final = "unix"
 """The name, among trusted proxies, for clients that connect by a UNIX socket."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-_PER_SECOND: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)/(\d{1,9})")
-_PER_MINUTE: Final = re.compile(r"(\d{1,9})/min")
+_PER_SECOND: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)/([0-9]{1,9})")
+_PER_MINUTE: Final = re.compile(r"([0-9]{1,9})/min")
 
 
 class Rate(NamedTuple):

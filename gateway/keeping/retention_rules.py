@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from turnwire.protocol.messages import FinalStatus
-from turnwire.protocol.values import unpacked
+from turnwire.protocol.values import in_words, unpacked
 from turnwire.store.session_record import SessionRecord
 
 _FOR_EVER = timedelta.max
@@ -61,7 +61,7 @@ class RetentionRules:
         except OSError as error:
             raise RulesFault(f"cannot read {path}: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-            raise RulesFault(f"{path}: {error}") from None
+            raise RulesFault(f"{path}: {in_words(str(error))}") from None
         for rule in rules:
             if rule.status is None and not rule.metadata:
                 raise RulesFault(f"{path}: a rule needs a status or metadata")

@@ -137,8 +137,8 @@ class Registry:
         try:
             floor = parse_time(since)
             seen_until = floor - LONGEST_CALL
-        except (ValueError, OverflowError) as error:
-            raise InvalidMessage(f"since must be an ISO-8601 time with an offset: {error}") from None
+        except (ValueError, OverflowError):
+            raise InvalidMessage("since must be an ISO-8601 time with an offset") from None
         endpoint = await self._load(webhook_id)
         before = endpoint.progress_key
         endpoint.floor, endpoint.seen_until, endpoint.round = floor, seen_until, endpoint.round + 1

@@ -127,6 +127,8 @@ def test_zero_turns_off_each_bound_on_what_clients_may_use() -> None:
         ("TURNWIRE_AUTH", "maybe", "TURNWIRE_AUTH: must be 'required' or 'none' (given: 'maybe')"),
         ("TURNWIRE_JWKS", "http://idp.example/keys", "TURNWIRE_JWKS: must be a path or an https:// URL"),
         ("TURNWIRE_RATE_EVENTS", "many", "TURNWIRE_RATE_EVENTS: must be PER_SECOND/BURST"),
+        ("TURNWIRE_RATE_EVENTS", "\u0663/\u0663", "TURNWIRE_RATE_EVENTS: must be PER_SECOND/BURST"),
+        ("TURNWIRE_ALLOWED_HOSTS", "a.example:\u0663", "TURNWIRE_ALLOWED_HOSTS: "),
         ("TURNWIRE_RATE_FAILED_LOGINS", "10/hour", "TURNWIRE_RATE_FAILED_LOGINS: must be PER_SECOND/BURST"),
         ("MONGODB_DATABASE", "a.b", "MONGODB_DATABASE: must be 1 to 63 letters"),
         ("TURNWIRE_MAX_OUTBOX_BYTES", "1023", "TURNWIRE_MAX_OUTBOX_BYTES: must be 0 or at least 1024"),

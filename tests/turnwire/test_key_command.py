@@ -66,6 +66,15 @@ def test_the_dashboard_link_has_the_token_after_its_hash() -> None:
     assert linked.stdout == f"https://gw.example.com/voice/#token={TOKEN}\n"
 
 
+@pytest.mark.parametrize("command", [("tail",), ("export", "calls.ndjson"), ("webhook", "list")])
+@pytest.mark.parametrize("token", ["a b", "tök", "key\r"])
+def test_a_command_refuses_a_token_that_no_request_can_carry_in_one_line(command: tuple[str, ...], token: str) -> None:
+    refused = turnwire(*command, "--url", "http://127.0.0.1:1", TURNWIRE_TOKEN=token)
+    assert refused.exit_code == 2, refused.output
+    assert "a token must consist of visible ASCII characters" in " ".join(refused.stderr.split())
+    assert token not in refused.output
+
+
 @pytest.mark.parametrize("args", [("--token", "a b"), ("--token", "a&b"), ("--url", "ftp://x")])
 def test_turnwire_dashboard_refuses_an_invalid_token_or_url(args: tuple[str, ...]) -> None:
     assert turnwire("dashboard", *args).exit_code == 2

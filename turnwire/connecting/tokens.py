@@ -20,7 +20,7 @@ class TokenSource:
 
     def __init__(self, token: Token | None) -> None:
         if token is not None and not callable(token):
-            _check(token)
+            check_token(token)
         self._token = token
 
     @property
@@ -44,7 +44,7 @@ class TokenSource:
             return self._token
         try:
             async with asyncio.timeout(TIMEOUT):
-                return _check(await _called(self._token))
+                return check_token(await _called(self._token))
         except TimeoutError:
             raise TokenError(f"the token function did not return within {TIMEOUT:g} s") from None
         except Exception as error:
@@ -60,7 +60,7 @@ async def _called(function: Callable[[], str | Awaitable[str]]) -> str:
     return await given if isinstance(given, Awaitable) else given
 
 
-def _check(token: object) -> str:
+def check_token(token: object) -> str:
     """Return the token, or raise ValueError without quoting it: it is a secret."""
     if not isinstance(token, str):
         raise ValueError(f"a token must be a string, not {type(token).__name__}")

@@ -16,6 +16,7 @@ from turnwire.gateway.access.principals import Principal
 from turnwire.gateway.access.refusals import unauthenticated
 from turnwire.protocol.rights import KeyLine, check_key_id, check_patterns, parse_key, parse_scope, secret_digest
 from turnwire.protocol.times import parse_time
+from turnwire.protocol.values import in_words
 
 _log = logging.getLogger("turnwire.access")
 _MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -103,7 +104,7 @@ def _parse(path: Path, text: bytes, mode: int) -> dict[str, list[Principal]]:
             try:
                 principal = _principal(_decoder.decode(line))
             except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-                raise KeysError(f"{path}, line {number}: {error}") from None
+                raise KeysError(f"{path}, line {number}: {in_words(str(error))}") from None
             keys.setdefault(principal.id.removeprefix("key:"), []).append(principal)
     return keys
 

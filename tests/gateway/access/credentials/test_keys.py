@@ -100,11 +100,14 @@ def test_a_key_file_that_its_group_may_read_is_accepted(tmp_path: Path, mode: in
         '{"id": "bot", "sha256": "%s", "scope": "", "sessions": [""]}' % ("a" * 64),
         '{"id": "bot", "sha256": "%s", "scope": "", "sessions": [], "expiresAt": "soon"}' % ("a" * 64),
         '{"id": "bot", "sha256": "%s", "scope": "", "session": ["*"]}' % ("a" * 64),
+        '{"id": "bot", "sha256": "%s", "scope": "", "sessions": "*"}' % ("a" * 64),
     ],
 )
 def test_a_wrong_line_in_the_key_file_is_named_by_its_number(tmp_path: Path, line: str) -> None:
-    with pytest.raises(KeysError, match="keys, line 2: "):
+    with pytest.raises(KeysError, match="keys, line 2: ") as refused:
         keys_of(tmp_path, make_key("web")[1], line + "\n")
+    assert "`str`" not in str(refused.value)
+    assert "isoformat" not in str(refused.value)
 
 
 def test_a_missing_key_file_is_refused(tmp_path: Path) -> None:

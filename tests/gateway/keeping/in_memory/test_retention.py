@@ -343,6 +343,7 @@ async def test_a_look_walks_through_all_by_other_rules_after_a_time_without_rete
         ('[[keep]]\nstatus = "active"\n', "status"),
         ('[[keep]]\nstatus = "failed"\ndays = -1\n', "days"),
         ('[[keep]]\nstatus = "failed"\nday = 1\n', "unknown field `day`"),
+        ("[[keep]]\nstatus = 1\n", "got an integer"),
         ("[[drop]]\n", "unknown field `drop`"),
         ("[[keep]\n", "rules.toml"),
     ],
