@@ -95,7 +95,7 @@ class GroupCommit(Generic[S]):
         """Whether so much waits beside what is in flight that a second batch is worth it."""
         if self._overlap_weight is None or not self._in_flight:
             return False
-        return self._line.weight >= max(self._overlap_weight, self._in_flight // 2)
+        return self._line.has_for_two(max(self._overlap_weight, self._in_flight // 2))
 
     @property
     def _is_enough(self) -> bool:
@@ -188,14 +188,14 @@ class GroupCommit(Generic[S]):
         while self._has_for_two:
             # Give the callers just answered a chance to submit again before the next batch is cut.
             await asyncio.sleep(0)
-            batch, weight = self._cut()
+            batch, weight = self._cut(beside=True)
             if batch:
                 await self._see_through(batch, weight, partial(self._commit, batch))
 
-    def _cut(self) -> tuple[list[S], int]:
+    def _cut(self, *, beside: bool = False) -> tuple[list[S], int]:
         """Return the next batch, which is in flight from now on, and its weight: that of a submission may change while
         it is written. It may be empty."""
-        batch = self._line.cut()
+        batch = self._line.cut(beside=beside)
         weight = 0
         if batch:
             if self._pace is not None:

@@ -43,8 +43,11 @@ class Line(Protocol[S]):
     def put(self, submission: S, *, first: bool = False) -> None:
         """Add a submission. `first`: as the oldest of those that wait."""
 
-    def cut(self) -> list[S]:
-        """Remove the next batch and return it. It may be empty."""
+    def has_for_two(self, least: int) -> bool:
+        """Whether a second batch is worth it beside one in flight. `least`: what must weigh so much for that."""
+
+    def cut(self, *, beside: bool = False) -> list[S]:
+        """Remove the next batch and return it. It may be empty. `beside`: it is written beside another one."""
 
     def cancel(self) -> None:
         """Cancel all that wait."""
@@ -74,7 +77,10 @@ class PlainLine(Generic[S]):
         else:
             self._waiting.append(submission)
 
-    def cut(self) -> list[S]:
+    def has_for_two(self, least: int) -> bool:
+        return self.weight >= least
+
+    def cut(self, *, beside: bool = False) -> list[S]:
         batch: list[S] = []
         left = self._most
         while self._waiting and (not batch or self._waiting[0].weight <= left):
@@ -92,7 +98,7 @@ class PlainLine(Generic[S]):
 
 
 _CAREFUL_BATCHES: Final = 64
-"""Small batches after the last tiny submission that has waited beside others. They take half a second."""
+"""Batches after the last tiny submission that has waited beside others. Small ones take half a second."""
 
 
 class Shares(NamedTuple):
@@ -116,8 +122,8 @@ class FairLine(Generic[D]):
 
     What costs no more than one batch is one. If more waits, short and long submissions come by turns,
     each in batches of their own, and very long ones are written in parts. While tiny ones come beside them, such
-    batches are small, and every other batch has the tiny ones alone. So a tiny one waits for a few small batches,
-    however much waits.
+    batches are small, every other batch has the tiny ones alone, and so has any batch that is written beside another
+    one. So a tiny one waits for a small batch or two, however much waits.
     """
 
     __slots__ = ("_after_long", "_after_tiny", "_careful", "_cost", "_long", "_shares", "_short", "_tiny", "weight")
@@ -165,9 +171,14 @@ class FairLine(Generic[D]):
         else:
             self._long.append(submission)
 
-    def cut(self) -> list[D]:
+    def has_for_two(self, least: int) -> bool:
+        return bool(self._tiny) if self._careful else self.weight >= least
+
+    def cut(self, *, beside: bool = False) -> list[D]:
         others = self._short or self._long
         self._careful = _CAREFUL_BATCHES if self._tiny and others else max(0, self._careful - 1)
+        if beside and self._careful:
+            return self._take(self._shares.short_batch, self._tiny)
         if not self.is_long:
             return self._take(self._cost, self._tiny, self._short, self._long)
         self._after_tiny = bool(self._tiny) and not (others and self._after_tiny)

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 import pytest
 
 from turnwire.store.lanes.group_commit import GroupCommit
-from turnwire.store.lanes.lines import PlainLine
+from turnwire.store.lanes.lines import FairLine, Line, PlainLine, Shares
 from turnwire.store.lanes.pace import Pace
 
 
 class Work:
     def __init__(self, name: str, weight: int = 1) -> None:
         self.name = name
-        self.weight = weight
+        self.weight = self.cost = weight
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def take_part(self, most: int) -> None: ...
 
 
 class Disk:
@@ -27,11 +29,12 @@ class Disk:
         max_weight: int = 10,
         overlap_weight: int | None = None,
         pace: Pace | None = None,
+        line: Line[Work] | None = None,
     ) -> None:
         self.batches: list[list[str]] = []
         self.gate = asyncio.Semaphore(0)
         self.failure: Exception | None = None
-        line = PlainLine[Work](max_weight)
+        line = PlainLine[Work](max_weight) if line is None else line
         self.lane: GroupCommit[Work] = GroupCommit(self._write, line, overlap_weight=overlap_weight, pace=pace)
 
     async def _write(self, batch: Sequence[Work]) -> None:
@@ -143,6 +146,23 @@ async def test_a_second_write_begins_once_enough_waits_and_half_as_much_as_is_in
     disk.submit(Work("d", 1))
     await begun(disk, 2)
     assert disk.batches == [["a"], ["b", "c", "d"]]
+    await disk.lane.close()
+
+
+async def test_a_tiny_item_is_written_at_once_beside_a_large_batch_while_such_ones_come() -> None:
+    disk = Disk(
+        line=FairLine(Shares(tiny=1, short=5, short_batch=10, long_batch=10, careful_batch=5)), overlap_weight=4
+    )
+    disk.submit(Work("a", 5), Work("b", 5), Work("t"))
+    await begun(disk, 1)
+    disk.gate.release()
+    await begun(disk, 2)
+    assert disk.batches == [["t"], ["a"]]
+    await settled()
+    assert len(disk.batches) == 2  # no second large one
+    disk.submit(Work("u"))
+    await begun(disk, 3)
+    assert disk.batches == [["t"], ["a"], ["u"]]
     await disk.lane.close()
 
 

@@ -70,6 +70,28 @@ async def test_tiny_ones_wait_for_one_batch_at_most_which_is_small_however_much_
     assert batches == ["tt", "ss", "tt", "L"] * 2
 
 
+async def test_a_batch_beside_another_one_has_the_tiny_ones_alone_while_they_come_beside_others() -> None:
+    line = fair(*(Work("s", 4) for _ in range(10)))
+    assert (line.has_for_two(40), line.has_for_two(41)) == (True, False)
+    assert names(line.cut(beside=True)) == "sssss"
+    line.put(Work("t", 1))
+    assert names(line.cut(beside=True)) == "t"
+    assert not line.has_for_two(1)
+    assert line.cut(beside=True) == []
+    line.put(Work("t", 1))
+    assert line.has_for_two(100)
+
+
+async def test_tiny_ones_alone_are_not_written_beside_each_other_for_long() -> None:
+    line = fair(Work("t", 1), Work("s", 4))
+    line.cut()
+    for _ in range(100):
+        line.put(Work("t", 1))
+        line.cut(beside=True)
+    line.put(Work("t", 1))
+    assert not line.has_for_two(2)
+
+
 async def test_batches_grow_again_once_no_tiny_ones_come_any_more() -> None:
     line = fair(*(Work("s", 4) for _ in range(500)))
     batches = [len(line.cut())]

@@ -25,7 +25,8 @@ class State:
     """A session in memory."""
 
     def __init__(self, number: int) -> None:
-        self.record = SessionRecord(f"s{number}", "en", STARTED + timedelta(seconds=number))
+        self.session_id = f"s{number}"
+        self.record = SessionRecord(self.session_id, "en", STARTED + timedelta(seconds=number))
 
 
 async def no_sessions(_query: SessionQuery) -> list[SessionRecord]:
