@@ -37,7 +37,7 @@ class WebSocket(web.WebSocketResponse[bool]):
     other side still sends would reset the connection, and the other side would lose the close frame."""
 
     def _close_transport(self) -> None:
-        pass
+        pass  # see above
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
         """As aiohttp's, but forget what it met. The error's traceback refers to this socket: only the garbage collector
@@ -93,4 +93,4 @@ class WebSocket(web.WebSocketResponse[bool]):
         if self._closing and self._reader is not None:
             with suppress(Exception):  # any error ends the wait as well
                 while (await self._reader.read()).type is not WSMsgType.CLOSE:
-                    pass
+                    pass  # nobody asks any more what came before it

@@ -55,7 +55,7 @@ _more = st.sampled_from(
         {"ordered": True},
     ]
 )
-_times = st.none() | st.builds(
+_times = st.none() | st.builds(  # several to a line, as a table
     lambda seconds, counter, key: {
         "clusterTime": Timestamp(seconds, counter), "signature": {"hash": bytes(20), "keyId": key}
     },

@@ -51,7 +51,7 @@ def one_by_one(frames: list[bytes], limits: Limits = LIMITS) -> list[EventIn | B
     return events
 
 
-@pytest.mark.parametrize("changes", [
+@pytest.mark.parametrize("changes", [  # several to a line: a line for each would hide the test
     {}, {"timestamp": "2026-01-02T03:04:05.123456+02:00"}, {"eventId": ""}, {"eventId": "x" * 200},
     {"payload": {"$ref": 1}}, {"payload": {"$ref": 1, "$id": 2}}, {"payload": {"a\0": 1}}, {"payload": {"a": "b\nc"}},
     {"timestamp": "0001-01-01T00:00:00.000Z"}, {"more": 1},
@@ -61,7 +61,7 @@ def test_ordinary_appends_give_the_same_events_together_as_alone(changes: dict[s
     assert JSON.decode_appends(frames, LIMITS) == one_by_one(frames) is not None
 
 
-@pytest.mark.parametrize("changes", [
+@pytest.mark.parametrize("changes", [  # several to a line: a line for each would hide the test
     {"timestamp": "2026-01-02T03:04:05.123999600Z"}, {"timestamp": "2026-01-02"}, {"type": "other"}, {"eventId": 1},
     {"payload": {"n": 2**63}}, {"payload": {"text": "x" * 999}},
 ])  # fmt: skip
