@@ -83,6 +83,7 @@ async def test_an_end_at_another_gateway_is_counted_and_audited_there_alone(
     here, there = await start_gateway(), await start_gateway()
     session_id = await here.create()
     with caplog.at_level("INFO", "turnwire.audit"):
+        caplog.clear()
         await there.post(f"/sessions/{session_id}/complete", {})
         assert (await here.get(f"/sessions/{session_id}"))["status"] == "completed"
     rows = [json.loads(each.getMessage()) for each in caplog.records if each.name == "turnwire.audit"]
