@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, inspect
 
 from turnwire.protocol.errors import TurnwireError
-from turnwire.protocol.messages import BadEvent, EventIn, Limits
+from turnwire.protocol.messages import BadEvent, EventIn, Limits, Ping
 from turnwire.protocol.rules import check_event
 from turnwire.protocol.salvage import UNDECODABLE
 from turnwire.protocol.shape import Shape
@@ -31,7 +31,8 @@ class PlainAppend(Shape, tag_field="type", tag="append"):
     events: list[PlainEvent]
 
 
-_appends = msgspec.json.Decoder(PlainAppend)
+_appends = msgspec.json.Decoder(PlainAppend | Ping)
+"""Of two types, because msgspec takes an object without a `type` if there is only one."""
 
 
 def decode_lines(lines: bytes, count: int, most: int) -> list[PlainEvent] | None:
@@ -49,12 +50,12 @@ def decode_lines(lines: bytes, count: int, most: int) -> list[PlainEvent] | None
         appends = _appends.decode_lines(lines)
     except UNDECODABLE:
         return None
-    if len(appends) != count:
-        return None
-    sizes = [len(append.events) for append in appends]
-    if not 1 <= min(sizes) <= max(sizes) <= most:
-        return None
-    return [event for append in appends for event in append.events]
+    events: list[PlainEvent] = []
+    for append in appends:
+        if type(append) is not PlainAppend or not 1 <= len(append.events) <= most:
+            return None
+        events += append.events
+    return events if len(appends) == count else None
 
 
 def from_plain(plain_events: Iterable[PlainEvent], limits: Limits, clear: bool) -> list[EventIn | BadEvent]:

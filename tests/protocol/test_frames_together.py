@@ -28,6 +28,7 @@ PIECES = [
     b"{}",
     b'{"type":"ping"}',
     b'{"type":"append","events":[]}',
+    b'{"events":[{"eventId":"e","type":"system","payload":{}}]}',
 ]
 """Appends, and what is none but may become one beside others."""
 
