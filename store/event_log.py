@@ -14,7 +14,7 @@ from typing import Any
 
 from pymongo.read_concern import ReadConcern
 
-from turnwire.protocol.errors import Overloaded
+from turnwire.protocol.errors import LogHole, Overloaded
 from turnwire.protocol.messages import Event
 from turnwire.protocol.rules import DIGEST_PAGE
 from turnwire.protocol.times import to_millis
@@ -26,14 +26,14 @@ from turnwire.store.lanes.append_lane import AppendLane
 from turnwire.store.lanes.appends import Appended, PendingAppend, RefusedDocument
 from turnwire.store.lanes.inserts import Command, OrderedInsert
 from turnwire.store.lanes.shard_hash import lane_of
-from turnwire.store.sharing.reads import READ_WINDOW, Reads, require_all, seq_of
+from turnwire.store.sharing.reads import READ_WINDOW, Reads
 
 _READ = "read events"
 
 ANY_LIFE = -1
 """Reads events of any life. Use it for positions that are known to hold only events of the session itself."""
 
-__all__ = ["READ_WINDOW", "Appended", "EventLog", "PendingAppend", "RefusedDocument", "event_documents", "position_key"]
+__all__ = ["READ_WINDOW", "Appended", "EventLog", "RefusedDocument", "event_documents", "position_key"]
 
 
 class EventLog:
@@ -101,16 +101,10 @@ class EventLog:
         Raises RefusedDocument, LogRolledBack if the event before these is no longer in the log, and Overloaded, before
         anything is stored, if too many bytes wait already.
         """
-        return await self.begin(session_id, documents, payload_bytes, as_of, head).appended()
-
-    def begin(
-        self, session_id: str, documents: Sequence[Document], payload_bytes: int, as_of: int | None, head: Mark | None
-    ) -> PendingAppend:
-        """Begin to store documents as `append` does. Raises Overloaded."""
         append = PendingAppend(documents, payload_bytes, self.troubles if as_of is None else as_of, head)
         self._require_room(append.weight)
         self._lanes[lane_of(session_id, len(self._lanes))].submit(append)
-        return append
+        return Appended(await append.done, append.unsure, append.as_of)
 
     def _require_room(self, weight: int) -> None:
         if self._max_waiting_bytes is None:
@@ -140,20 +134,20 @@ class EventLog:
         events = await self.read_present(session_id, wanted, life)
         if len(events) < len(wanted):
             events = await self.archive.complete(session_id, wanted, events, lambda own: life in (own, ANY_LIFE))
-        require_all(session_id, wanted, [event.seq for event in events])
+        _require_all(session_id, wanted, [event.seq for event in events])
         return events
 
     async def read_present(self, session_id: str, seqs: Iterable[int], life: int | None = ANY_LIFE) -> list[Event]:
         """Return the events at these positions, in seq order, skipping empty positions. Raises StorageUnavailable."""
         documents = await self._find(session_id, [position_key(session_id, seq) for seq in seqs])
-        return [event_of(document) for document in sorted(documents, key=seq_of) if _is_of(document, life)]
+        return [event_of(document) for document in sorted(documents, key=_seq) if _is_of(document, life)]
 
     async def read_spans(self, spans: Mapping[str, tuple[range, int | None]]) -> dict[str, list[Event]]:
         """Return the events at positions of several sessions, by sessionId, skipping empty positions. `spans`:
         sessionId → (positions, life). One query for up to READ_WINDOW positions in all. Raises StorageUnavailable."""
         keys = [position_key(session_id, seq) for session_id, (seqs, _) in spans.items() for seq in seqs]
         found: dict[str, list[Event]] = {}
-        for document in sorted(await self._ask(keys, {"$in": list(spans)}, None), key=seq_of):
+        for document in sorted(await self._ask(keys, {"$in": list(spans)}, None), key=_seq):
             session_id = document["sessionId"]
             if _is_of(document, spans[session_id][1]):
                 found.setdefault(session_id, []).append(event_of(document))
@@ -271,7 +265,7 @@ class EventLog:
         found = sorted((document["seq"], document["eventId"], document["timestamp"]) for document in documents)
         if len(found) < len(seqs):
             found = await self.archive.identities(session_id, seqs, found)
-        require_all(session_id, seqs, [seq for seq, _, _ in found])
+        _require_all(session_id, seqs, [seq for seq, _, _ in found])
         return found
 
     async def times(self, session_id: str, last_seq: int, life: int | None = None) -> array[int]:
@@ -292,3 +286,15 @@ class EventLog:
 
 def _is_of(document: Document, life: int | None) -> bool:
     return life == ANY_LIFE or bool(document.get("life") == life)
+
+
+def _seq(document: Document) -> int:
+    return int(document["seq"])
+
+
+def _require_all(session_id: str, wanted: Sequence[int], found: Sequence[int]) -> None:
+    """Raise LogHole unless all wanted seqs are found. Both are sorted."""
+    if len(found) == len(wanted):
+        return
+    there = set(found)
+    raise LogHole(session_id, next(seq for seq in wanted if seq not in there))

@@ -30,14 +30,9 @@ class OnDemandTask:
     def running(self) -> bool:
         return self._task is not None
 
-    @property
-    def is_free(self) -> bool:
-        """Whether a wake would start the work."""
-        return self._task is None and not self._stopped
-
     def wake(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work`, unless it is running already. It must be the same each time."""
-        if self.is_free:
+        if self._task is None and not self._stopped:
             self._task = asyncio.get_running_loop().create_task(self._main(work), context=self._context)
 
     async def _main(self, work: Callable[[], Awaitable[None]]) -> None:

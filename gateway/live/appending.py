@@ -11,7 +11,6 @@ from turnwire.gateway.live.grace import adopt_end
 from turnwire.gateway.live.items import AppendItem, is_answered
 from turnwire.gateway.live.log import log_writer
 from turnwire.gateway.live.log.append_round import AppendRound
-from turnwire.gateway.live.log.begun import Begun, begin_plain
 from turnwire.gateway.live.log.contest import Contest
 from turnwire.gateway.live.rolling_back import make_sure, roll_back
 from turnwire.gateway.live.state import SessionState
@@ -19,33 +18,8 @@ from turnwire.protocol.errors import LogRolledBack, SessionHasEnded
 from turnwire.protocol.rules import Ledger
 
 
-def begin(context: Context, state: SessionState, item: AppendItem) -> Begun | None:
-    """Send an append on its way, if nothing needs to be waited for before. Else do nothing and return None.
-
-    Once its `stored` is done, `finish` it; or `append` it, if that returns False.
-    """
-    asks = context.shared_database and (item.publisher is None or is_stale(context, state))
-    if asks or item.condition is not None or state.way_until or state.erased or not state.takes_events:
-        return None
-    return begin_plain(context, state, item) if _is_wanted(state, item) else None
-
-
-def finish(context: Context, state: SessionState, begun: Begun) -> bool:
-    """Answer an append if all of it is stored as it was sent. Else do nothing and return False."""
-    durable = begun.durable()
-    if durable is None or begun.ledger is not state.log.ledger:
-        return False
-    state.log.as_of = begun.stored.as_of
-    begun.ledger.learn_pending()
-    state.commit_seconds += context.clock() - begun.began
-    answer = partial(begun.round_.answer, durable=durable)
-    advance(context, state, durable, answer, needed=begun.item.done is not None)
-    _tell(context, state, begun.round_, begun.item)
-    return True
-
-
-async def append(context: Context, state: SessionState, appends: list[AppendItem], begun: Begun | None = None) -> None:
-    """Write the events of these appends to the log and answer their senders. `begun`: they are on their way.
+async def append(context: Context, state: SessionState, appends: list[AppendItem]) -> None:
+    """Write the events of these appends to the log and answer their senders.
 
     Drops the appends of a fenced publisher, whose connection is closed, and of a REST client that no longer waits.
 
@@ -53,28 +27,26 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
     checked. So the condition holds across gateways, because a position can be taken only once.
     """
     condition = appends[0].condition
-    if begun is None:
-        await _prepare(context, state, appends)
+    if is_stale(context, state):
+        await refresh(context, state)
+    elif context.shared_database and any(each.publisher is None for each in appends):
+        await verify(context, state)  # a publisher knows which session it has; REST means the session that exists now
+    if state.way_until:
+        await give_way(context, state)
     contest = Contest(context, state)
-    while begun is not None or (appends := [each for each in appends if _is_wanted(state, each)]):
-        stored = None
-        if begun is not None:
-            ledger, round_, stored = begun.ledger, begun.round_, begun.stored
-            begun = None
-        else:
-            if condition is not None:
-                await condition(state.record)
-            ledger = await log_writer.load_ledger(context.store, state)
-            decided = await _decide(context, state, ledger, appends)
-            if decided is None:
-                continue
-            round_ = decided
+    while appends := [each for each in appends if _is_wanted(state, each)]:
+        if condition is not None:
+            await condition(state.record)
+        ledger = await log_writer.load_ledger(context.store, state)
+        round_ = await _decide(context, state, ledger, appends)
+        if round_ is None:
+            continue
         weight, needed = 0, False
         for each in appends:
             weight += each.weight
             needed |= each.done is not None
         try:
-            durable = await contest.commit(ledger, weight, behind_head=condition is not None, begun=stored)
+            durable = await contest.commit(ledger, weight, behind_head=condition is not None)
         except LogRolledBack:
             await roll_back(context, state)
             continue
@@ -92,17 +64,6 @@ async def append(context: Context, state: SessionState, appends: list[AppendItem
             answer(events)
         _tell(context, state, round_, appends[0])
         return
-
-
-async def _prepare(context: Context, state: SessionState, appends: list[AppendItem]) -> None:
-    """Bring the session up to date as far as these appends need it, and let another gateway go first if it is its
-    turn."""
-    if is_stale(context, state):
-        await refresh(context, state)
-    elif context.shared_database and any(each.publisher is None for each in appends):
-        await verify(context, state)  # a publisher knows which session it has; REST means the session that exists now
-    if state.way_until:
-        await give_way(context, state)
 
 
 def _is_wanted(state: SessionState, item: AppendItem) -> bool:

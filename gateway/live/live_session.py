@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 from turnwire.gateway.live.advancing import signal
 from turnwire.gateway.live.amending import adopt_figures, amend
-from turnwire.gateway.live.appending import append, begin, finish
+from turnwire.gateway.live.appending import append
 from turnwire.gateway.live.catching_up import adopt_found, renew
 from turnwire.gateway.live.claiming import claim
 from turnwire.gateway.live.context import Context
@@ -40,7 +40,6 @@ from turnwire.gateway.live.items import (
     SignalItem,
     reject,
 )
-from turnwire.gateway.live.log.begun import Begun
 from turnwire.gateway.live.log.sealing import seal
 from turnwire.gateway.live.parties import Sender
 from turnwire.gateway.live.state import SessionState
@@ -60,23 +59,16 @@ _log = logging.getLogger("turnwire.session")
 
 
 class LiveSession:
-    """A session in memory, its inbox, and its task, which alone changes the session's record.
+    """A session in memory, its inbox, and its task, which alone changes the session's record."""
 
-    An append that needs no wait but for the log needs no task either, while nothing else is done to the session. What
-    comes meanwhile waits in the inbox.
-    """
-
-    __slots__ = ("_begun", "_context", "_holds", "_inbox", "_task", "_task_context", "state")
+    __slots__ = ("_context", "_holds", "_inbox", "_task", "state")
 
     def __init__(self, context: Context, record: SessionRecord) -> None:
         self._context = context
         self.state = SessionState(record, context.clock())
         self._holds = 0
         self._inbox = Inbox()
-        self._begun: Begun | None = None
-        """The append under way that needs no task."""
-        self._task_context = context.task_context(self.state)
-        self._task = OnDemandTask(self._task_context)
+        self._task = OnDemandTask(context.task_context(self.state))
         if record.ended_at is not None:
             begin_grace(self.state, record.ended_at, context.end_grace)
 
@@ -96,7 +88,7 @@ class LiveSession:
     def idle(self) -> bool:
         """Whether the session may leave memory: nobody uses it, and all of it is stored."""
         state = self.state
-        at_work = self._holds or self._inbox or self._begun or self._task.running or state.log.full_pages
+        at_work = self._holds or self._inbox or self._task.running or state.log.full_pages
         wanted = state.publisher or state.audience or state.deserted or state.commands is not None
         return not (wanted or state.unwritten or at_work)
 
@@ -113,53 +105,10 @@ class LiveSession:
     def submit(self, item: Item) -> None:
         """Put an item into the inbox. Raises Overloaded if too many items other than events and signals wait."""
         self.state.last_used = self._context.clock()
+        self._inbox.put(item)
         if isinstance(item, AppendItem):
             self._context.waiting.size += item.weight
-            if self._task.is_free and not (self._begun or self._inbox) and self._begin(item):
-                return
-        self._inbox.put(item)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._begun is None:
-            self._task.wake(self._work)
-
-    def _begin(self, item: AppendItem) -> bool:
-        """Send an append on its way without a task. Return False if it takes one; nothing has been done then."""
-        try:
-            begun = begin(self._context, self.state, item)
-        except Exception:
-            self._failed([item])
-            return True
-        if begun is None:
-            return False
-        self._begun = begun
-        self.state.busy_since = begun.began
-        begun.stored.done.add_done_callback(self._stored, context=self._task_context)
-        return True
-
-    def _stored(self, _: object) -> None:
-        """Answer the append that is under way without a task, or have the task see to it."""
-        begun = self._begun
-        if begun is None:  # stopped meanwhile
-            return
-        try:
-            if not finish(self._context, self.state, begun):
-                self._task.wake(self._work)
-                return
-        except Exception:
-            self._failed([begun.item])
-        else:
-            self._forget_weight([begun.item])
-        self.state.busy_since = self._begun = None
-        if self._inbox:
-            self._task.wake(self._work)
-
-    def _failed(self, items: Sequence[Item]) -> None:
-        """Recover from an unexpected error, which is being handled."""
-        _log.exception("session %r: unexpected error", self.session_id)
-        self._give_up(items)
-        self._forget_weight(items)
+        self._task.wake(self._work)
 
     def release(self, publisher: Sender) -> None:
         """Note that the publisher's connection has ended."""
@@ -180,11 +129,6 @@ class LiveSession:
         forget_timer(self.state)
         await self._task.stop()
         left = self._inbox.clear()
-        begun, self._begun = self._begun, None
-        if begun is not None:
-            begun.stored.done.cancel()
-            left.insert(0, begun.item)
-            self.state.busy_since = None
         self._forget_weight(left)
         _fail(left, StorageUnavailable("the gateway is going away; try again"))
 
@@ -192,16 +136,15 @@ class LiveSession:
 
     async def _work(self) -> None:
         state = self.state
-        while self._begun or self._inbox:
-            begun, self._begun = self._begun, None
-            taken = self._inbox.take() if begun is None else [begun.item]
+        while self._inbox:
+            taken = self._inbox.take()
             items = taken if isinstance(taken, list) else [taken]
             state.busy_since = self._context.clock()
             try:
                 if state.erased:
                     raise SessionErased(self.session_id)
                 if isinstance(taken, list):
-                    await append(self._context, state, taken, begun)
+                    await append(self._context, state, taken)
                 else:
                     await self._step(taken)
             except SessionErased as error:

@@ -107,10 +107,6 @@ class PendingAppend:
         last = self.documents[self.stored - 1]
         return Mark(last["seq"], last["timestamp"], last["eventId"])
 
-    async def appended(self) -> Appended:
-        """Wait for the outcome. Raises as `EventLog.append` does."""
-        return Appended(await self.done, self.unsure, self.as_of)
-
     def take_part(self, most: int) -> None:
         parts = -(-self.cost // most)
         self.end = self.stored + max(1, (len(self.documents) - self.stored) // parts)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
-from turnwire.protocol.errors import LogHole
 from turnwire.store.condition import DatabaseCondition
 from turnwire.store.driver.loop import MOST_THREADS
 from turnwire.store.event_documents import Document
@@ -50,15 +48,3 @@ class Reads:
         answer = self._collection.find(wanted, projection).to_list(length=None)
         found: list[Document] = await self._condition.ask("read events", answer)
         return found
-
-
-def seq_of(document: Document) -> int:
-    return int(document["seq"])
-
-
-def require_all(session_id: str, wanted: Sequence[int], found: Sequence[int]) -> None:
-    """Raise LogHole unless all wanted seqs are found. Both are sorted."""
-    if len(found) == len(wanted):
-        return
-    there = set(found)
-    raise LogHole(session_id, next(seq for seq in wanted if seq not in there))

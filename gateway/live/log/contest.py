@@ -16,7 +16,6 @@ from turnwire.gateway.live.log.durable import Durable
 from turnwire.gateway.live.state import SessionState
 from turnwire.protocol.errors import RefusedSession, StorageUnavailable
 from turnwire.protocol.rules import Ledger
-from turnwire.store.event_log import PendingAppend
 
 _MARK_EACH = 2
 """A gateway leaves a mark each time it has lost this many more races."""
@@ -32,14 +31,12 @@ class Contest:
         self._state = state
         self._losses = 0
 
-    async def commit(
-        self, ledger: Ledger, weight: int, *, behind_head: bool, begun: PendingAppend | None = None
-    ) -> Durable:
+    async def commit(self, ledger: Ledger, weight: int, *, behind_head: bool) -> Durable:
         """Write the ledger's pending events to the log, as `log_writer.commit` does."""
-        context, state, lost = self._context, self._state, self._lost
+        context, state = self._context, self._state
         began = context.clock()
         durable = await log_writer.commit(
-            context.store, state, ledger, weight, context.clock, lost=lost, behind_head=behind_head, begun=begun
+            context.store, state, ledger, weight, context.clock, lost=self._lost, behind_head=behind_head
         )
         state.commit_seconds += context.clock() - began
         if durable.foreign:

@@ -15,7 +15,7 @@ from turnwire.protocol.rules import Ledger, same_event
 from turnwire.protocol.times import format_time, to_millis
 from turnwire.store.digests import MIN_TAIL
 from turnwire.store.event_documents import Mark
-from turnwire.store.event_log import READ_WINDOW, Appended, PendingAppend, RefusedDocument, event_documents
+from turnwire.store.event_log import READ_WINDOW, RefusedDocument, event_documents
 from turnwire.store.mongo import Store
 from turnwire.store.waiting import persist
 
@@ -79,9 +79,8 @@ async def commit(
     *,
     lost: Callable[[], Awaitable[None]],
     behind_head: bool = False,
-    begun: PendingAppend | None = None,
 ) -> Durable:
-    """Write the ledger's pending events to the log; `weight` is their size in bytes. `begun`: they are on their way.
+    """Write the ledger's pending events to the log; `weight` is their size in bytes.
 
     If a newer publisher has stored events meanwhile, drop the remaining pending events; `Durable.record` then has the
     newer epoch. With `behind_head`, drop them if anybody has stored events. `lost` is called each time that another
@@ -91,12 +90,13 @@ async def commit(
     durable = Durable()
     unsure = False
     while pending := list(ledger.pending()):
-        under_way, begun = begun, None
+        last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
+        if not rise(last, admitted_times(pending)):
+            await _note_disorder(store, state)
+        documents = event_documents(state.session_id, pending, state.record.life)
         try:
-            if under_way is not None:
-                appended = await under_way.appended()
-            else:
-                appended = await _append(store, state, durable, pending, weight)
+            head = _head(state, durable)
+            appended = await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of, head=head)
         except RefusedDocument as error:
             _log.error("session %r: %s", state.session_id, error)
             _note_stored(ledger, durable, pending[: error.stored])
@@ -127,18 +127,6 @@ async def commit(
             ledger.forget_pending()
             break
     return durable
-
-
-async def _append(
-    store: Store, state: SessionState, durable: Durable, pending: list[tuple[int, EventIn]], weight: int
-) -> Appended:
-    """Write these events to the log, after those that are `durable`."""
-    last = time_of(durable.last[1]) if durable.events else state.record.last_event_at
-    if not rise(last, admitted_times(pending)):
-        await _note_disorder(store, state)
-    documents = event_documents(state.session_id, pending, state.record.life)
-    head = _head(state, durable)
-    return await store.events.append(state.session_id, documents, weight, as_of=state.log.as_of, head=head)
 
 
 def _head(state: SessionState, durable: Durable) -> Mark | None:
